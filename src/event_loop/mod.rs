@@ -1,0 +1,552 @@
+//! The event loop: whose turn it is, when to wait, and the way out. It knows a task only as something that takes a step.
+//!
+//! ```text
+//!   other threads ──► inbox ─┐
+//!                            ├─► ready ──► one turn: every handle that stands there now ──┐
+//!   timer wheel ── due ──────┘     ▲                                                      │
+//!                                  └───────────────── what they queue ◄──────────────────┘
+//! ```
+//!
+//! In asyncio this is `BaseEventLoop`, and `Runner` for the way in and out.
+
+mod clock;
+mod deadlock;
+pub(crate) mod key;
+mod ready;
+pub(crate) mod state;
+mod waker;
+mod wheel;
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use pin_utils::pin_mut;
+
+pub use self::deadlock::DeadlockReport;
+use self::{
+    clock::Clock,
+    key::TaskKey,
+    state::{Errand, State},
+    waker::Inbox,
+};
+pub(crate) use self::{ready::Handle, waker::TaskWaker};
+use crate::{
+    error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
+    task::{After, Begin, Ending, Main, Step, Stepping, Task, TaskFailure},
+};
+
+/// Runs a coroutine in a fresh event loop and returns what it comes to.
+///
+/// The counterpart of `asyncio.run`. `main` may borrow from the caller's stack. When it has ended, every task that is left is
+/// cancelled in the order of creation, and the loop runs until those have ended.
+///
+/// # Errors
+/// Whatever `main` raises; [`Error::Deadlock`] if nothing can ever run again; [`Error::Runtime`] if a loop is running on this
+/// thread already.
+///
+/// # Panics
+/// A panic in a task unwinds through here, after every other task was dropped. The thread can `run` again.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// let name = String::from("world");
+/// let greeting = soloop::run(async {
+///     soloop::sleep(Duration::from_millis(1)).await?;
+///     Ok(format!("hello, {}", &name))
+/// })?;
+/// assert_eq!(greeting, "hello, world");
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub fn run<T>(main: impl Future<Output = Result<T>>) -> Result<T> {
+    EventLoop::new().run(main)
+}
+
+/// Starts a task: queues the first step of a coroutine and returns at once.
+///
+/// The counterpart of `asyncio.create_task`. Nothing of the coroutine runs before the next turn of the loop. Dropping the
+/// [`Task`] detaches it: the loop runs it all the same.
+///
+/// # Panics
+/// If no loop is running on this thread, as asyncio raises `RuntimeError: no running event loop`.
+///
+/// # Examples
+/// ```
+/// soloop::run(async {
+///     let task = soloop::create_task(async { Ok(6 * 7) });
+///     assert_eq!(task.await?, 42);
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub fn create_task<T: 'static>(coro: impl Future<Output = Result<T>> + 'static) -> Task<T> {
+    match Loop::current() {
+        Some(running) => running.spawn(coro),
+        None => panic!("{NO_RUNNING_LOOP}"),
+    }
+}
+
+/// The running loop's time.
+///
+/// The counterpart of `loop.time()`: the time since the loop was made, or that of the virtual clock. Compare it with
+/// itself only.
+///
+/// # Panics
+/// If no loop is running on this thread.
+///
+/// # Examples
+/// ```
+/// use {soloop::EventLoop, std::time::Duration};
+///
+/// EventLoop::with_virtual_clock().run(async {
+///     soloop::sleep(Duration::from_secs(3600)).await?;
+///     assert_eq!(soloop::time(), Duration::from_secs(3600));
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub fn time() -> Duration {
+    match Loop::current() {
+        Some(running) => running.now(),
+        None => panic!("{NO_RUNNING_LOOP}"),
+    }
+}
+
+/// An event loop: tasks, what is ready of them, and timers.
+///
+/// The counterpart of asyncio's event loop and `asyncio.Runner`. Most programs want [`run`]; make a loop by hand for a clock
+/// that stands still, for an exception handler, or to run several mains one after the other.
+///
+/// # Dropping
+/// Tasks that are left are dropped with the loop.
+///
+/// # Examples
+/// A test that sleeps an hour in no time:
+/// ```
+/// use {soloop::{EventLoop, sleep}, std::time::Duration};
+///
+/// let mut clockwork = EventLoop::with_virtual_clock();
+/// clockwork.run(async { sleep(Duration::from_secs(3600)).await })?;
+/// assert_eq!(clockwork.time(), Duration::from_secs(3600));
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub struct EventLoop {
+    shared: Rc<Loop>,
+}
+
+impl EventLoop {
+    /// Makes a loop on the machine's monotonic clock.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            shared: Loop::new(Clock::monotonic()),
+        }
+    }
+
+    /// Makes a loop whose time stands still while anything can run, and then jumps to the next deadline.
+    ///
+    /// It begins at zero. A program that only sleeps takes no time, and its timing is exact. The time also jumps while a
+    /// waker from outside could still come.
+    #[must_use]
+    pub fn with_virtual_clock() -> Self {
+        Self {
+            shared: Loop::new(Clock::standing_still()),
+        }
+    }
+
+    /// Runs a coroutine and returns what it comes to, as [`run`] does. May be called again.
+    ///
+    /// # Errors
+    /// Those of [`run`].
+    ///
+    /// # Panics
+    /// As [`run`].
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{EventLoop, current_task};
+    ///
+    /// let mut mains = EventLoop::new();
+    /// let first = mains.run(async { Ok(current_task().unwrap().name()) })?;
+    /// let second = mains.run(async { Ok(current_task().unwrap().name()) })?;
+    /// assert_eq!((first.as_str(), second.as_str()), ("Task-1", "Task-2"));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn run<T>(&mut self, main: impl Future<Output = Result<T>>) -> Result<T> {
+        let _running = self.shared.enter()?;
+        let main = Main::new(main);
+        pin_mut!(main);
+        let ran = self.shared.run_main(main.as_mut());
+        if ran.is_err() {
+            main.as_mut().abandon();
+        }
+        let ended = ran.and_then(|()| self.shared.cancel_all_tasks());
+        self.shared.drop_all_tasks();
+        ended.and_then(|()| main.result())
+    }
+
+    /// This loop's time: see [`time`].
+    #[must_use]
+    pub fn time(&self) -> Duration {
+        self.shared.now()
+    }
+
+    /// Has errors that nobody can retrieve any more given to a handler, instead of printed on stderr.
+    ///
+    /// The counterpart of `loop.set_exception_handler`. It is called when a task has ended with an error and its [`Task`] is
+    /// gone, and for errors raised while the loop shuts down.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{Error, EventLoop, create_task, sleep}, std::{cell::RefCell, rc::Rc, time::Duration}};
+    ///
+    /// let seen = Rc::new(RefCell::new(String::new()));
+    /// let mut careful = EventLoop::new();
+    /// careful.set_exception_handler({
+    ///     let seen = Rc::clone(&seen);
+    ///     move |failure| *seen.borrow_mut() = failure.to_string()
+    /// });
+    /// careful.run(async {
+    ///     drop(create_task(async { Err::<(), _>(Error::other("lost")) }));
+    ///     sleep(Duration::ZERO).await
+    /// })?;
+    /// assert_eq!(*seen.borrow(), "Task exception was never retrieved: Task-2 raised lost");
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn set_exception_handler(&mut self, handler: impl Fn(&TaskFailure) + 'static) {
+        // The old handler is dropped by hand, as user code, after the cell is closed.
+        drop(self.shared.handler.replace(Some(Rc::new(handler))));
+    }
+}
+
+impl Default for EventLoop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for EventLoop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventLoop")
+            .field("time", &self.time())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        self.shared.drop_all_tasks();
+    }
+}
+
+thread_local! {
+    /// The loop that is running on this thread.
+    static CURRENT: RefCell<Option<Rc<Loop>>> = const { RefCell::new(None) };
+}
+
+/// What an [`EventLoop`], its tasks and its primitives share.
+pub(crate) struct Loop {
+    state: RefCell<State>,
+    clock: Clock,
+    inbox: Arc<Inbox>,
+    /// The waker for tasks that have adopted none, between turns.
+    spare: Cell<Option<Spare>>,
+    handler: RefCell<Option<Handler>>,
+}
+
+/// Called with errors that nobody can retrieve any more.
+type Handler = Rc<dyn Fn(&TaskFailure)>;
+
+struct Spare {
+    /// Invariant: two references, this one and the waker's, unless a foreign future has cloned the waker.
+    task: Arc<TaskWaker>,
+    waker: Waker,
+}
+
+impl Spare {
+    fn new(inbox: &Arc<Inbox>) -> Self {
+        let task = TaskWaker::spare(inbox);
+        Self {
+            waker: Waker::from(Arc::clone(&task)),
+            task,
+        }
+    }
+
+    fn is_cloned(&self) -> bool {
+        Arc::strong_count(&self.task) > 2
+    }
+}
+
+/// Makes a loop the thread's running one, until dropped. A panic that passes takes the loop's tasks with it.
+struct Running<'a>(&'a Rc<Loop>);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.drop_all_tasks();
+        }
+        CURRENT.set(None);
+    }
+}
+
+impl Loop {
+    fn new(clock: Clock) -> Rc<Self> {
+        Rc::new(Self {
+            state: RefCell::new(State::new()),
+            clock,
+            inbox: Arc::default(),
+            spare: Cell::new(None),
+            handler: RefCell::new(None),
+        })
+    }
+
+    /// The loop that is running on this thread.
+    pub(crate) fn current() -> Option<Rc<Self>> {
+        CURRENT.with_borrow(Option::clone)
+    }
+
+    /// Opens the state for some work on it, closes it, and only then wakes those whom the work put into the outbox.
+    ///
+    /// The one place where the state is borrowed. The work is the crate's own and runs nothing of the user's.
+    pub(crate) fn open<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let mut state = self.state.borrow_mut();
+        let done = work(&mut state);
+        if state.outbox.is_empty() {
+            return done;
+        }
+        let outbox = mem::take(&mut state.outbox);
+        drop(state);
+        outbox.into_iter().for_each(Errand::run);
+        done
+    }
+
+    /// The loop's time. A host's clock is user code, so this is never asked under a borrow.
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.now()
+    }
+
+    pub(crate) fn spawn<T: 'static>(
+        self: &Rc<Self>,
+        coro: impl Future<Output = Result<T>> + 'static,
+    ) -> Task<T> {
+        let body = crate::task::body(coro);
+        let key = self.open(|state| state.spawn(body));
+        Task::new(Rc::clone(self), key)
+    }
+
+    /// Queues a task that was woken on the loop's own thread while the loop runs. Anybody else uses the inbox.
+    pub(crate) fn queue_from_here(inbox: &Arc<Inbox>, task: TaskKey) -> bool {
+        let running = CURRENT.try_with(|current| {
+            current
+                .borrow()
+                .as_ref()
+                .filter(|r| Arc::ptr_eq(&r.inbox, inbox))
+                .cloned()
+        });
+        let Ok(Some(running)) = running else {
+            return false;
+        };
+        running.open(|state| state.queue_step(task));
+        true
+    }
+
+    /// Reports an error that nobody can retrieve any more.
+    pub(crate) fn report(&self, failure: TaskFailure) {
+        let handler = self.handler.borrow().clone();
+        match handler {
+            Some(handler) => handler(&failure),
+            None => eprintln!("{failure}"),
+        }
+    }
+
+    fn enter(self: &Rc<Self>) -> Result<Running<'_>> {
+        CURRENT.with_borrow_mut(|current| match current {
+            Some(_) => Err(Error::runtime(NESTED_RUN)),
+            None => {
+                *current = Some(Rc::clone(self));
+                Ok(Running(self))
+            }
+        })
+    }
+
+    fn run_main(&self, mut main: Pin<&mut dyn Step>) -> Result<()> {
+        self.open(State::spawn_main);
+        self.turn_until_stopped(|| self.turn(Some(main.as_mut())))
+    }
+
+    /// Turns until the state says stop, and waits whenever nothing is ready.
+    fn turn_until_stopped(&self, mut turn: impl FnMut()) -> Result<()> {
+        loop {
+            turn();
+            if self.open(State::end_turn) {
+                return Ok(());
+            }
+            self.wait_until_ready()?;
+        }
+    }
+
+    /// Waits until something is ready: for the next deadline, for a waker from outside, or not at all.
+    ///
+    /// # Errors
+    /// [`Error::Deadlock`] if there is nothing to wait for.
+    fn wait_until_ready(&self) -> Result<()> {
+        let (ready, deadline) = self.open(|state| {
+            let ready = !state.ready.is_empty() || state.stop_after.is_some();
+            (ready, if ready { None } else { state.wheel.earliest() })
+        });
+        // The order matters: a wake that came before the last waker was dropped has rung by the time none is left.
+        let awaited = self.inbox.can_be_woken();
+        if ready || self.inbox.is_rung() {
+            return Ok(());
+        }
+        match deadline {
+            Some(deadline) if self.clock.jump(deadline) => {}
+            Some(deadline) => match deadline.checked_sub(self.now()) {
+                Some(left) if !left.is_zero() => self.inbox.park(Some(left)),
+                _ => {}
+            },
+            None if awaited => self.inbox.park(None),
+            None => return Err(Error::Deadlock(Arc::new(self.deadlock_report()))),
+        }
+        Ok(())
+    }
+
+    /// One turn: what other threads have woken, then the timers that are due, go behind what is ready; then all of
+    /// that runs, and nothing that it queues.
+    fn turn(&self, mut main: Option<Pin<&mut (dyn Step + '_)>>) {
+        if self.inbox.is_rung() {
+            self.inbox
+                .drain(|task| self.open(|state| state.queue_step(task)));
+        }
+        let now = self.now();
+        self.open(|state| state.begin_turn(now));
+        let mut spare = self.spare.take().unwrap_or_else(|| Spare::new(&self.inbox));
+        while let Some(handle) = self.open(|state| state.ready.pop()) {
+            match handle {
+                Handle::Timer(timer) => self.open(|state| state.run_timer(timer)),
+                Handle::Step(task) => self.step(task, main.as_mut().map(Pin::as_mut), &mut spare),
+            }
+        }
+        self.spare.set(Some(spare));
+    }
+
+    /// One step of a task: polls its coroutine once and sees to what comes of it.
+    fn step(&self, task: TaskKey, main: Option<Pin<&mut (dyn Step + '_)>>, spare: &mut Spare) {
+        let (mut stepping, mut ending) =
+            match self.open(|state| state.begin_step(task, &spare.waker)) {
+                Begin::Nothing => return,
+                Begin::Discard(body) => {
+                    let mut stepping = Stepping { body, main };
+                    stepping.abandon();
+                    (stepping, Some(Ending::Cancelled))
+                }
+                Begin::Poll(body, adopted) => {
+                    let mut stepping = Stepping { body, main };
+                    let waker = adopted.as_ref().unwrap_or_else(|| {
+                        spare.task.aim(task);
+                        &spare.waker
+                    });
+                    let ending = stepping.step(&mut Context::from_waker(waker));
+                    if spare.is_cloned() {
+                        let cloned = mem::replace(spare, Spare::new(&self.inbox));
+                        self.open(|state| state.adopt_waker(task, &cloned.task));
+                    }
+                    (stepping, ending)
+                }
+            };
+        while let After::Abandon =
+            self.open(|state| state.end_step(task, ending, &mut stepping.body))
+        {
+            stepping.abandon();
+            ending = Some(Ending::Cancelled);
+        }
+        if let Some(ending) = ending {
+            self.end(task, ending, stepping);
+        }
+    }
+
+    /// The end of a task: its result is kept for whoever awaits it, or dropped, and reported if it is an error.
+    fn end(&self, task: TaskKey, ending: Ending, stepping: Stepping<'_, '_>) {
+        let error = if ending == Ending::Raised {
+            stepping.error()
+        } else {
+            None
+        };
+        let (unclaimed, failure) = self.open(|state| state.end(task, ending, stepping.body, error));
+        drop(unclaimed);
+        if let Some(failure) = failure {
+            self.report(failure);
+        }
+    }
+
+    /// Cancels every task that is left, in the order of creation, and runs until those have ended.
+    ///
+    /// What they create meanwhile gets the turns that asyncio's shutdown gives it: two until `gather` has told
+    /// `run_until_complete`, two more for `shutdown_asyncgens`, and two for `shutdown_default_executor`, both of which
+    /// are tasks and take a number.
+    fn cancel_all_tasks(&self) -> Result<()> {
+        if self.open(|state| state.doom_all()) == 0 {
+            return Ok(());
+        }
+        self.turn_until_stopped(|| self.turn(None))?;
+        let failures = self.open(State::take_failures);
+        failures
+            .into_iter()
+            .for_each(|failure| self.report(failure));
+        for _ in ["shutdown_asyncgens", "shutdown_default_executor"] {
+            self.open(|state| state.created += 1);
+            self.turn(None);
+            self.turn(None);
+        }
+        Ok(())
+    }
+
+    /// Drops every task where it stands, in the order of creation, and those that their destructors create.
+    fn drop_all_tasks(&self) {
+        loop {
+            let left = self.open(|state| state.in_order_of_creation());
+            if left.is_empty() {
+                break;
+            }
+            for task in left {
+                // Main is pinned to its caller's stack, and dropped there.
+                let body = self.open(|state| state.take_body(task));
+                if let Some(mut body) = body {
+                    body.as_mut().abandon();
+                    drop(body);
+                }
+                self.open(|state| state.end_dropped(task));
+            }
+        }
+        self.open(State::clear);
+    }
+
+    fn deadlock_report(&self) -> DeadlockReport {
+        let stuck = self.open(|state| state.stuck_tasks());
+        // A primitive's `Debug` looks into the state, which has to be closed for it.
+        DeadlockReport::new(
+            stuck
+                .into_iter()
+                .map(|(name, waits)| (name, waits.describe()))
+                .collect(),
+        )
+    }
+}
+
+impl fmt::Debug for Loop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loop")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,59 @@
+//! The ready queue: what is to run, first come first served. Plain data.
+//!
+//! Two vectors, swapped when a turn begins. "Run exactly what stands there now" is then no count to keep: what a
+//! handle queues goes into the other vector.
+//!
+//! In asyncio this is `BaseEventLoop._ready`, and `ntodo` in `_run_once`.
+
+use super::key::{TaskKey, TimerKey};
+
+/// An entry of the ready queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Handle {
+    /// A task's next step.
+    Step(TaskKey),
+    /// A timer that has come due.
+    Timer(TimerKey),
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    turn: Vec<Handle>,
+    /// How many handles of the turn have been taken.
+    taken: usize,
+    next: Vec<Handle>,
+}
+
+impl Ready {
+    pub(crate) fn push(&mut self, handle: Handle) {
+        self.next.push(handle);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next.is_empty() && self.taken == self.turn.len()
+    }
+
+    /// Begins a turn with what stands in the queue now.
+    pub(crate) fn begin_turn(&mut self) {
+        debug_assert_eq!(self.taken, self.turn.len(), "a turn runs to its end");
+        self.turn.clear();
+        self.taken = 0;
+        std::mem::swap(&mut self.turn, &mut self.next);
+    }
+
+    /// Takes the next handle of this turn.
+    pub(crate) fn pop(&mut self) -> Option<Handle> {
+        let handle = self.turn.get(self.taken).copied()?;
+        self.taken += 1;
+        Some(handle)
+    }
+
+    /// Takes everything, of this turn and the next: the loop has ended.
+    pub(crate) fn drain(&mut self) -> Vec<Handle> {
+        let mut left = self.turn.split_off(self.taken);
+        left.append(&mut self.next);
+        self.turn.clear();
+        self.taken = 0;
+        left
+    }
+}

@@ -1,0 +1,155 @@
+//! Everything a loop knows, as plain data: its tasks, its waiters, what is ready, what is timed.
+//!
+//! `State` lives behind the one `RefCell` of the crate, and only [`Loop::open`](super::Loop::open) opens it. Its methods move
+//! futures, results and wakers about but never run them: what has to be dropped or woken is returned, or put into
+//! the outbox, which is emptied once the cell is closed. So no user code can meet a borrow.
+//!
+//! The methods stand beside what they are about: a task's in `task.rs`, a waiter's in `waiter.rs`, a scope's in `scope.rs`.
+
+use std::{collections::HashMap, ptr, rc::Rc, task::Waker, time::Duration};
+
+use slab::Slab;
+
+use super::{
+    Handle,
+    key::{TaskKey, TimerKey, WaiterKey},
+    ready::Ready,
+    wheel::Wheel,
+};
+use crate::{
+    task::{Slot, TaskFailure},
+    waiter::{Kind, WaitList, Waiter, Wake},
+};
+
+/// Something that runs user code, and so waits until the state is closed.
+#[derive(Debug)]
+pub(crate) enum Errand {
+    Wake(Waker),
+    Drop(Waker),
+}
+
+impl Errand {
+    pub(crate) fn run(self) {
+        match self {
+            Self::Wake(waker) => waker.wake(),
+            Self::Drop(waker) => drop(waker),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) tasks: Slab<Slot>,
+    /// Names that were set by hand; the others follow from the task's number.
+    pub(crate) names: HashMap<TaskKey, Rc<str>>,
+    /// How many tasks were ever created, asyncio's own of the shutdown included.
+    pub(crate) created: u64,
+    /// How many tasks have not ended.
+    pub(crate) alive: usize,
+
+    pub(crate) waiters: Slab<Waiter>,
+    pub(crate) queues: Slab<WaitList>,
+    /// Wakers of combinators, kept by the waiters that were polled with them.
+    pub(crate) foreign: Slab<Waker>,
+    /// What to do as soon as the state is closed.
+    pub(crate) outbox: Vec<Errand>,
+
+    pub(crate) ready: Ready,
+    pub(crate) wheel: Wheel<WaiterKey>,
+
+    /// The task whose step is running.
+    pub(crate) current: Option<TaskKey>,
+    /// The innermost `wait_for` that is being polled.
+    pub(crate) scope: Option<WaiterKey>,
+    /// How many steps were ever begun: tells what was there before this one.
+    pub(crate) steps: u32,
+    /// Whether this step began with a request to deliver, in the task or in a `wait_for` of it.
+    pub(crate) raising: bool,
+    /// The waker this step was polled with. Another one belongs to a combinator.
+    pub(crate) own_waker: *const (),
+
+    /// How many turns the loop still runs after this one before it stops.
+    pub(crate) stop_after: Option<u32>,
+    /// How many of the tasks that the shutdown cancelled have not ended.
+    pub(crate) doomed: usize,
+    /// What they raised instead.
+    pub(crate) failures: Vec<(u64, TaskFailure)>,
+}
+
+impl State {
+    pub(crate) fn new() -> Self {
+        Self {
+            tasks: Slab::new(),
+            names: HashMap::new(),
+            created: 0,
+            alive: 0,
+            waiters: Slab::new(),
+            queues: Slab::new(),
+            foreign: Slab::new(),
+            outbox: Vec::new(),
+            ready: Ready::default(),
+            wheel: Wheel::new(),
+            current: None,
+            scope: None,
+            steps: 0,
+            raising: false,
+            own_waker: ptr::null(),
+            stop_after: None,
+            doomed: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
+    pub(crate) fn begin_turn(&mut self, now: Duration) {
+        let Self { wheel, ready, .. } = self;
+        wheel.expire(now, |timer| ready.push(Handle::Timer(timer)));
+        ready.begin_turn();
+    }
+
+    /// Runs the handle of a timer: wakes what sleeps, strikes what took too long.
+    pub(crate) fn run_timer(&mut self, timer: TimerKey) {
+        let Some(key) = self.wheel.payload(timer) else {
+            return self.wheel.remove_due(timer);
+        };
+        match &mut self.waiters[key.index()].kind {
+            Kind::Relay { hops, .. } if *hops > 0 => {
+                *hops -= 1;
+                return self.ready.push(Handle::Timer(timer));
+            }
+            Kind::Relay { timer, .. } | Kind::Sleep { timer } => {
+                *timer = None;
+                self.wake_if_pending(key);
+            }
+            Kind::Scope(scope) => {
+                scope.timer = None;
+                self.strike(key);
+            }
+            Kind::Queue { .. } | Kind::Join { .. } | Kind::Foreign => {
+                unreachable!("nothing else sets timers")
+            }
+        }
+        self.wheel.remove_due(timer);
+    }
+
+    /// The end of a turn. Says whether the loop stops.
+    pub(crate) fn end_turn(&mut self) -> bool {
+        match self.stop_after {
+            None => false,
+            Some(0) => {
+                self.stop_after = None;
+                true
+            }
+            Some(turns) => {
+                self.stop_after = Some(turns - 1);
+                false
+            }
+        }
+    }
+
+    fn wake_if_pending(&mut self, key: WaiterKey) {
+        if self.waiters[key.index()].is_pending() {
+            self.settle(key, Wake::Woken);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod error;
+mod event_loop;
+mod scope;
+mod sync;
+mod task;
+mod time;
+mod waiter;
+
+pub use crate::{
+    error::{Error, Result},
+    event_loop::{DeadlockReport, EventLoop, create_task, run, time},
+    sync::{
+        Barrier, BoundedSemaphore, Condition, ConditionGuard, Event, Lock, LockGuard, Semaphore,
+        SemaphoreGuard, Truthy,
+    },
+    task::{Task, TaskFailure, TaskHandle, current_task},
+    time::{sleep, wait_for, wrap_future},
+};

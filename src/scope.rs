@@ -1,0 +1,226 @@
+//! Scopes: what a `wait_for` that struck may cancel, and what it may not.
+//!
+//! asyncio's `timeouts.Timeout` cancels its whole task, which is right where a task is one chain of awaits. Here a task may
+//! hold several, in a `join!`. So every waiter stands in the *scope* of the innermost `wait_for` around it, scopes nest,
+//! and the outermost boundary is the task. A request by a `wait_for` reaches what stands in its scope, as a request to
+//! the task reaches everything. It is kept and delivered by the same rules: see `task.rs`.
+//!
+//! A scope is a waiter of the kind `Scope`: it is listed among those of its task, and lists its own.
+
+use crate::{
+    event_loop::{
+        key::{TaskKey, TimerKey, WaiterKey},
+        state::State,
+    },
+    task::{Flags, QUEUED, RAISING, REQUESTED, RUNNING, STRUCK, YIELDING},
+    waiter::Kind,
+};
+
+/// The boundary that a `wait_for` draws around its coroutine.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    /// The youngest of the waiters that stand in it.
+    pub(crate) youngest: Option<WaiterKey>,
+    pub(crate) timer: Option<TimerKey>,
+    pub(crate) flags: Flags,
+}
+
+/// What is asked of a `wait_for` whose coroutine is pending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Pending,
+    /// Its request cannot be delivered: it drops its coroutine.
+    Abandon,
+}
+
+impl State {
+    /// Draws a boundary in the running task. Returns it, and how many requests there are from elsewhere.
+    pub(crate) fn open_scope(&mut self) -> Option<(WaiterKey, i64)> {
+        let current = self.current?;
+        let others = self.requests_from_outside(current, self.scope);
+        let scope = Scope {
+            youngest: None,
+            timer: None,
+            flags: Flags::NONE,
+        };
+        Some((self.insert_waiter(Kind::Scope(scope)), others))
+    }
+
+    /// Begins to poll what is inside. A request that is kept is told to what was pending there. Says whether any task
+    /// of this loop is running at all.
+    pub(crate) fn enter_scope(&mut self, key: WaiterKey) -> bool {
+        let Some(current) = self.current else {
+            return false;
+        };
+        let waiter = &self.waiters[key.index()];
+        let was_polled = waiter.polled;
+        if waiter.task != Some(current) || waiter.scope != self.scope {
+            self.move_scope_here(key);
+        }
+        let scope = self.scope_mut(key);
+        scope.flags.clear(YIELDING);
+        if scope.flags.has(REQUESTED) {
+            scope.flags.set(RAISING);
+            let youngest = scope.youngest;
+            self.raising = true;
+            let mut inner = Vec::new();
+            if !self.tell(youngest, was_polled, &mut inner) && !inner.is_empty() {
+                self.scope_flags(key).clear(REQUESTED);
+            }
+            self.request_all(inner);
+        }
+        self.waiters[key.index()].polled = self.steps;
+        self.scope = Some(key);
+        true
+    }
+
+    /// Ends the poll of what is inside.
+    pub(crate) fn leave_scope(&mut self, key: WaiterKey, pending: bool) -> Verdict {
+        self.scope = self.waiters[key.index()].scope;
+        let scope = self.scope_mut(key);
+        let (flags, youngest) = (scope.flags, scope.youngest);
+        scope.flags.clear(RAISING);
+        if !pending || !flags.has(REQUESTED) {
+            return Verdict::Pending;
+        }
+        let mut inner = Vec::new();
+        if self.tell(youngest, self.steps, &mut inner) {
+            // What is newly pending was told, and its step is queued.
+        } else if !inner.is_empty() {
+            self.scope_flags(key).clear(REQUESTED);
+        } else if flags.has(RAISING) && !flags.has(YIELDING) {
+            return Verdict::Abandon;
+        }
+        self.request_all(inner);
+        Verdict::Pending
+    }
+
+    /// The time is over: whatever stands in the scope is cancelled.
+    pub(crate) fn strike(&mut self, key: WaiterKey) {
+        let waiter = &self.waiters[key.index()];
+        let (Some(task), polled) = (waiter.task, waiter.polled) else {
+            return;
+        };
+        let scope = self.scope_mut(key);
+        scope.flags.set(STRUCK.or(REQUESTED));
+        let youngest = scope.youngest;
+        let slot = self.slot_mut(task);
+        slot.cancels += 1;
+        slot.strikes += 1;
+        if slot.flags.has(QUEUED.or(RUNNING)) {
+            return self.wake_foreign(key);
+        }
+        let mut inner = Vec::new();
+        if self.tell(youngest, polled, &mut inner) {
+            self.queue_step(task);
+        } else if !inner.is_empty() {
+            self.scope_flags(key).clear(REQUESTED);
+        } else {
+            self.queue_step(task);
+            self.wake_foreign(key);
+        }
+        self.request_all(inner);
+    }
+
+    /// Cancels the tasks that are awaited inside: all that a timeout of zero does.
+    pub(crate) fn cancel_inside(&mut self, key: WaiterKey) {
+        let youngest = self.scope_mut(key).youngest;
+        let mut inner = Vec::new();
+        self.tell(youngest, self.steps, &mut inner);
+        self.request_all(inner);
+    }
+
+    /// Takes the boundary away, and with it the request that it made. Says whether the time was over and nobody else asked
+    /// for a cancel since the scope was opened.
+    pub(crate) fn close_scope(&mut self, key: WaiterKey, others_before: i64, over: bool) -> bool {
+        let waiter = &self.waiters[key.index()];
+        let (task, outer) = (waiter.task, waiter.scope);
+        let scope = self.scope_mut(key);
+        let struck = scope.flags.has(STRUCK);
+        let timer = scope.timer.take();
+        if let Some(timer) = timer {
+            self.wheel.cancel(timer);
+        }
+        self.hand_out(key, outer);
+        self.remove(key);
+        let Some(task) = task else { return false };
+        if struck {
+            self.slot_mut(task).strikes -= 1;
+            self.uncancel(task);
+        }
+        (struck || over) && self.requests_from_outside(task, outer) <= others_before
+    }
+
+    /// The waiters that outlive their scope stand in the one around it.
+    fn hand_out(&mut self, key: WaiterKey, outer: Option<WaiterKey>) {
+        let mut eldest_first = Vec::new();
+        let mut next = self.scope_mut(key).youngest;
+        while let Some(waiter) = next {
+            eldest_first.push(waiter);
+            next = self.waiters[waiter.index()].older;
+        }
+        while let Some(waiter) = eldest_first.pop() {
+            self.move_to(waiter, self.waiters[waiter.index()].task, outer);
+        }
+    }
+
+    /// How many requests to cancel reach a scope from outside: from anybody, and from a `wait_for` around it, but from none
+    /// beside it. May be negative, if a task took back what was not its own.
+    fn requests_from_outside(&self, task: TaskKey, outer: Option<WaiterKey>) -> i64 {
+        let slot = self.slot(task);
+        let mut requests = i64::from(slot.cancels) - i64::from(slot.strikes);
+        let mut next = outer;
+        while let Some(key) = next {
+            let waiter = &self.waiters[key.index()];
+            if let Kind::Scope(scope) = &waiter.kind {
+                requests += i64::from(scope.flags.has(STRUCK));
+            }
+            next = waiter.scope;
+        }
+        requests
+    }
+
+    /// A `wait_for` has wandered to another task, or into another `wait_for`: it takes along what it asked for.
+    fn move_scope_here(&mut self, key: WaiterKey) {
+        let before = self.waiters[key.index()].task;
+        self.move_here(key);
+        let (Some(current), true) = (self.current, before != self.current) else {
+            return;
+        };
+        if self.scope_flags(key).has(STRUCK) {
+            if let Some(before) = before {
+                self.slot_mut(before).strikes -= 1;
+                self.uncancel(before);
+            }
+            let slot = self.slot_mut(current);
+            slot.cancels += 1;
+            slot.strikes += 1;
+        }
+    }
+
+    /// At zero, all requests that are still kept are forgotten, those of scopes too.
+    pub(crate) fn forget_requests(&mut self, youngest: Option<WaiterKey>) {
+        let mut todo = Vec::new();
+        let mut next = youngest;
+        while let Some(key) = next {
+            let waiter = &mut self.waiters[key.index()];
+            next = waiter.older;
+            if let Kind::Scope(scope) = &mut waiter.kind {
+                scope.flags.clear(REQUESTED);
+                todo.extend(scope.youngest);
+            }
+            next = next.or_else(|| todo.pop());
+        }
+    }
+
+    pub(crate) fn scope_flags(&mut self, key: WaiterKey) -> &mut Flags {
+        &mut self.scope_mut(key).flags
+    }
+
+    pub(crate) fn scope_mut(&mut self, key: WaiterKey) -> &mut Scope {
+        match &mut self.waiters[key.index()].kind {
+            Kind::Scope(scope) => scope,
+            _ => unreachable!("a scope is a scope"),
+        }
+    }
+}

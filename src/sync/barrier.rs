@@ -1,0 +1,238 @@
+//! `Barrier`: a point that a number of tasks pass together.
+
+use std::{
+    cell::Cell,
+    fmt,
+    future::Future,
+    rc::{Rc, Weak},
+};
+
+use super::{Condition, ConditionGuard};
+use crate::{
+    error::{BARRIER_ABORTED, BARRIER_BROKE, Error, NO_PARTIES, Result},
+    waiter::Named,
+};
+
+/// A point that a number of tasks wait at for each other, and pass together. May be used again and again.
+///
+/// The counterpart of `asyncio.Barrier`. Clones are references to the same barrier.
+///
+/// # Examples
+/// ```
+/// use soloop::{Barrier, create_task};
+///
+/// soloop::run(async {
+///     let start = Barrier::new(3)?;
+///     let (first, second) = (create_task(start.wait()), create_task(start.wait()));
+///     let third = start.wait().await?; // each has a number of its own
+///     assert_eq!(first.await? + second.await? + third, 0 + 1 + 2);
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Barrier(Rc<State>);
+
+struct State {
+    /// Holds its lock while the state changes; all who wait, wait here.
+    cond: Condition,
+    parties: usize,
+    phase: Cell<Phase>,
+    /// How many tasks are inside `wait`.
+    count: Cell<usize>,
+}
+
+/// asyncio's `_BarrierState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Tasks arrive and wait.
+    Filling,
+    /// All have arrived and leave. Whoever comes now waits until the last has left.
+    Draining,
+    /// Those who wait are sent away, by `reset`. Whoever comes now waits until the last has left.
+    Resetting,
+    /// Out of use, by `abort`, until the next `reset`.
+    Broken,
+}
+
+impl Barrier {
+    /// Makes a barrier for this many tasks.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if `parties` is zero.
+    pub fn new(parties: usize) -> Result<Self> {
+        if parties < 1 {
+            return Err(Error::value(NO_PARTIES));
+        }
+        Ok(Self(Rc::new_cyclic(|barrier: &Weak<State>| State {
+            cond: Condition::part_of(barrier.clone()),
+            parties,
+            phase: Cell::new(Phase::Filling),
+            count: Cell::new(0),
+        })))
+    }
+
+    /// Waits until all parties are here, and returns this task's position among them, from `0` on.
+    ///
+    /// The counterpart of `asyncio.Barrier.wait`, and of `async with barrier as position`.
+    ///
+    /// # Errors
+    /// [`Error::BrokenBarrier`] if the barrier is aborted, or reset while the task waits; [`Error::Cancelled`] as below;
+    /// [`Error::Runtime`] if it would have to wait outside any loop, or in another loop than the one that the barrier
+    /// belongs to.
+    ///
+    /// # Cancellation
+    /// The task is no longer counted. The others go on waiting for one more.
+    ///
+    /// # Dropping
+    /// Likewise.
+    pub fn wait(&self) -> impl Future<Output = Result<usize>> + 'static + use<> {
+        let barrier = Rc::clone(&self.0);
+        async move { barrier.wait().await }
+    }
+
+    /// Brings the barrier back to its first state. Those who wait get [`Error::BrokenBarrier`].
+    ///
+    /// The counterpart of `asyncio.Barrier.reset`. Mends a barrier that was aborted.
+    ///
+    /// # Errors
+    /// Those of [`Lock::acquire`](crate::Lock::acquire): the barrier's lock may be taken.
+    ///
+    /// # Cancellation
+    /// Nothing has changed.
+    ///
+    /// # Dropping
+    /// Likewise.
+    pub fn reset(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
+        let barrier = Rc::clone(&self.0);
+        async move {
+            let held = barrier.cond.enter().await?;
+            barrier.phase.set(if barrier.count.get() > 0 {
+                Phase::Resetting
+            } else {
+                Phase::Filling
+            });
+            held.notify_all()
+        }
+    }
+
+    /// Puts the barrier out of use. Those who wait, and those who come, get [`Error::BrokenBarrier`].
+    ///
+    /// The counterpart of `asyncio.Barrier.abort`.
+    ///
+    /// # Errors
+    /// Those of [`Lock::acquire`](crate::Lock::acquire): the barrier's lock may be taken.
+    ///
+    /// # Cancellation
+    /// Nothing has changed.
+    ///
+    /// # Dropping
+    /// Likewise.
+    pub fn abort(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
+        let barrier = Rc::clone(&self.0);
+        async move {
+            let held = barrier.cond.enter().await?;
+            barrier.phase.set(Phase::Broken);
+            held.notify_all()
+        }
+    }
+
+    /// How many tasks pass together. The counterpart of `asyncio.Barrier.parties`.
+    #[must_use]
+    pub fn parties(&self) -> usize {
+        self.0.parties
+    }
+
+    /// How many tasks wait while the barrier fills, and else `0`. The counterpart of `asyncio.Barrier.n_waiting`.
+    #[must_use]
+    pub fn n_waiting(&self) -> usize {
+        self.0.n_waiting()
+    }
+
+    /// Whether the barrier is out of use. The counterpart of `asyncio.Barrier.broken`.
+    #[must_use]
+    pub fn broken(&self) -> bool {
+        self.0.phase.get() == Phase::Broken
+    }
+}
+
+impl fmt::Debug for Barrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name())
+    }
+}
+
+impl State {
+    async fn wait(&self) -> Result<usize> {
+        let mut held = self.cond.enter().await?;
+        self.block(&mut held).await?;
+        let index = self.count.get();
+        self.count.set(index + 1);
+        // Dropped before the lock is released: whoever has the lock next finds the count as it is.
+        let _inside = Inside(self);
+        if index + 1 == self.parties {
+            self.phase.set(Phase::Draining);
+            held.notify_all()?;
+        } else {
+            self.wait_for_the_others(&mut held).await?;
+        }
+        Ok(index)
+    }
+
+    /// Waits while the barrier drains or resets.
+    async fn block(&self, held: &mut ConditionGuard) -> Result<()> {
+        held.wait_for(|| !matches!(self.phase.get(), Phase::Draining | Phase::Resetting))
+            .await?;
+        match self.phase.get() {
+            Phase::Broken => Err(Error::broken_barrier(BARRIER_ABORTED)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn wait_for_the_others(&self, held: &mut ConditionGuard) -> Result<()> {
+        held.wait_for(|| self.phase.get() != Phase::Filling).await?;
+        match self.phase.get() {
+            Phase::Broken | Phase::Resetting => Err(Error::broken_barrier(BARRIER_BROKE)),
+            _ => Ok(()),
+        }
+    }
+
+    fn n_waiting(&self) -> usize {
+        match self.phase.get() {
+            Phase::Filling => self.count.get(),
+            _ => 0,
+        }
+    }
+}
+
+/// A task inside the barrier. The last to leave lets those in who wait outside.
+struct Inside<'a>(&'a State);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let Self(barrier) = self;
+        barrier.count.set(barrier.count.get() - 1);
+        if barrier.count.get() == 0 {
+            if matches!(barrier.phase.get(), Phase::Resetting | Phase::Draining) {
+                barrier.phase.set(Phase::Filling);
+            }
+            barrier.cond.wake_all();
+        }
+    }
+}
+
+impl Named for State {
+    fn name(&self) -> String {
+        let phase = match self.phase.get() {
+            Phase::Filling => "filling",
+            Phase::Draining => "draining",
+            Phase::Resetting => "resetting",
+            Phase::Broken => return "<Barrier [broken]>".into(),
+        };
+        format!(
+            "<Barrier [{phase}, waiters:{}/{}]>",
+            self.n_waiting(),
+            self.parties
+        )
+    }
+}

@@ -1,0 +1,355 @@
+//! `Condition`: to wait, under a lock, for the state to change.
+
+use std::{
+    fmt,
+    future::Future,
+    rc::{Rc, Weak},
+};
+
+use super::{Lock, LockGuard, Truthy, lock, locked_or_not, repr};
+use crate::{
+    error::{Error, NOTIFY_WITHOUT_LOCK, Result, WAIT_WITHOUT_LOCK},
+    waiter::{Named, Queue},
+};
+
+/// Lets tasks that hold a lock wait until another one has changed what the lock guards.
+///
+/// The counterpart of `asyncio.Condition`. Clones are references to the same condition.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Condition, create_task}, std::{cell::RefCell, rc::Rc}};
+///
+/// soloop::run(async {
+///     let (filled, shelf) = (Condition::new(), Rc::new(RefCell::new(Vec::new())));
+///     let consumer = create_task({
+///         let (filled, shelf) = (filled.clone(), Rc::clone(&shelf));
+///         async move { filled.enter().await?.wait_for(|| shelf.borrow_mut().pop()).await }
+///     });
+///     soloop::sleep(std::time::Duration::ZERO).await?;
+///     let held = filled.enter().await?;
+///     shelf.borrow_mut().push("bread");
+///     held.notify(1)?;
+///     drop(held);
+///     assert_eq!(consumer.await?, Some("bread"));
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Condition(Rc<State>);
+
+struct State {
+    lock: Lock,
+    waiters: Queue,
+}
+
+impl Condition {
+    /// Makes a condition with a lock of its own.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Rc::new_cyclic(|condition: &Weak<State>| {
+            State::new(condition.clone())
+        }))
+    }
+
+    /// Makes a condition that shares a lock, with others or with whoever uses the lock by itself.
+    ///
+    /// The counterpart of `asyncio.Condition(lock)`.
+    #[must_use]
+    pub fn with_lock(lock: &Lock) -> Self {
+        Self(Rc::new(State {
+            lock: lock.clone(),
+            waiters: Queue::of_pending(),
+        }))
+    }
+
+    /// A condition that reports do not name: they name its owner.
+    pub(super) fn part_of(owner: Weak<dyn Named>) -> Self {
+        let part = State::new(owner.clone());
+        part.waiters.owned_by(owner);
+        Self(Rc::new(part))
+    }
+
+    /// Wakes all who wait, whether or not the lock is held.
+    pub(super) fn wake_all(&self) {
+        self.0.waiters.wake(usize::MAX);
+    }
+
+    /// Takes the lock: see [`Lock::acquire`].
+    ///
+    /// # Errors
+    /// Those of [`Lock::acquire`].
+    pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
+        self.0.lock.acquire()
+    }
+
+    /// Gives the lock back: see [`Lock::release`].
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if nobody holds the lock.
+    pub fn release(&self) -> Result<()> {
+        self.0.lock.release()
+    }
+
+    /// Whether somebody holds the lock: see [`Lock::locked`].
+    #[must_use]
+    pub fn locked(&self) -> bool {
+        self.0.lock.locked()
+    }
+
+    /// Takes the lock for as long as the guard lives: `async with condition`.
+    ///
+    /// # Errors
+    /// Those of [`Lock::acquire`].
+    ///
+    /// # Cancellation
+    /// As in [`Lock::acquire`].
+    ///
+    /// # Dropping
+    /// As in [`Lock::acquire`].
+    pub fn enter(&self) -> impl Future<Output = Result<ConditionGuard>> + 'static + use<> {
+        let condition = Rc::clone(&self.0);
+        async move {
+            let held = condition.lock.enter().await?;
+            Ok(ConditionGuard { condition, held })
+        }
+    }
+
+    /// Gives up the lock, waits to be notified, and takes the lock again.
+    ///
+    /// The counterpart of `asyncio.Condition.wait`. What was notified may have changed back before the task runs, and wakes
+    /// without a cause are allowed: call this in a loop, or use [`wait_for`](Self::wait_for).
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if nobody holds the lock, or if it would have to wait outside any loop or in another one than
+    /// the condition's; the lock is as it was then. [`Error::Cancelled`] as below.
+    ///
+    /// # Cancellation
+    /// The lock is held when this returns, with an error too: a request to cancel waits until the lock has been taken
+    /// back, and further ones meanwhile only renew it. Another waiter is notified, in case this one's notification would be lost.
+    ///
+    /// # Dropping
+    /// A drop cannot wait, so the lock is *not* taken back. Another waiter is notified. A guard of the holding that was given
+    /// up knows, and releases nothing; after a bare [`acquire`](Self::acquire), mind it yourself.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Condition, create_task}, std::{cell::Cell, rc::Rc}};
+    /// # soloop::run(async {
+    /// # let (restocked, shelf) = (Condition::new(), Rc::new(Cell::new(0)));
+    /// # let (r, s) = (restocked.clone(), shelf.clone());
+    /// # create_task(async move { r.acquire().await?; s.set(3); r.notify(1)?; r.release() });
+    /// restocked.acquire().await?;
+    /// while shelf.get() == 0 {
+    ///     restocked.wait().await?;
+    /// }
+    /// assert_eq!(shelf.take(), 3);
+    /// restocked.release()
+    /// # }).unwrap();
+    /// ```
+    pub fn wait(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
+        let condition = Rc::clone(&self.0);
+        async move { condition.wait().await }
+    }
+
+    /// Waits until a predicate holds, and returns what it returned.
+    ///
+    /// The counterpart of `asyncio.Condition.wait_for`: [`wait`](Self::wait) again and again. The predicate is asked with
+    /// the lock held, first of all before any wait. It may call anything of the crate.
+    ///
+    /// # Errors
+    /// Those of [`wait`](Self::wait), unless the predicate holds at once.
+    ///
+    /// # Cancellation
+    /// As in [`wait`](Self::wait).
+    ///
+    /// # Dropping
+    /// As in [`wait`](Self::wait).
+    pub fn wait_for<R: Truthy, P: FnMut() -> R + 'static>(
+        &self,
+        predicate: P,
+    ) -> impl Future<Output = Result<R>> + 'static + use<R, P> {
+        let condition = Rc::clone(&self.0);
+        async move { condition.wait_for(predicate).await }
+    }
+
+    /// Wakes up to `n` of those who wait, in the order in which they came. They go on once they have the lock.
+    ///
+    /// The counterpart of `asyncio.Condition.notify`.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if nobody holds the lock.
+    pub fn notify(&self, n: usize) -> Result<()> {
+        self.0.notify(n)
+    }
+
+    /// Wakes all who wait. The counterpart of `asyncio.Condition.notify_all`.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if nobody holds the lock.
+    pub fn notify_all(&self) -> Result<()> {
+        self.0.notify(usize::MAX)
+    }
+}
+
+impl Default for Condition {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name())
+    }
+}
+
+/// Holds a [`Condition`]'s lock until dropped: the body of `async with condition`.
+///
+/// # Dropping
+/// As of a [`LockGuard`].
+#[must_use = "the lock is released when the guard is dropped"]
+pub struct ConditionGuard {
+    condition: Rc<State>,
+    #[expect(dead_code, reason = "held for its drop")]
+    held: LockGuard,
+}
+
+impl ConditionGuard {
+    /// Gives up the lock, waits to be notified, and takes the lock again: see [`Condition::wait`].
+    ///
+    /// # Errors
+    /// Those of [`Condition::wait`].
+    pub fn wait(&mut self) -> impl Future<Output = Result<()>> {
+        self.condition.wait()
+    }
+
+    /// Waits until a predicate holds, and returns what it returned: see [`Condition::wait_for`]. Here the predicate may borrow.
+    ///
+    /// # Errors
+    /// Those of [`Condition::wait`], unless the predicate holds at once.
+    pub fn wait_for<R: Truthy, P: FnMut() -> R>(
+        &mut self,
+        predicate: P,
+    ) -> impl Future<Output = Result<R>> {
+        self.condition.wait_for(predicate)
+    }
+
+    /// Wakes up to `n` of those who wait: see [`Condition::notify`].
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the lock was released by hand meanwhile.
+    pub fn notify(&self, n: usize) -> Result<()> {
+        self.condition.notify(n)
+    }
+
+    /// Wakes all who wait: see [`Condition::notify_all`].
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if the lock was released by hand meanwhile.
+    pub fn notify_all(&self) -> Result<()> {
+        self.condition.notify(usize::MAX)
+    }
+}
+
+impl fmt::Debug for ConditionGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConditionGuard({})", self.condition.name())
+    }
+}
+
+impl State {
+    /// A condition with a lock of its own, which reports do not name.
+    fn new(owner: Weak<dyn Named>) -> Self {
+        let lock = Lock::new();
+        lock.0.waiters().owned_by(owner);
+        Self {
+            lock,
+            waiters: Queue::of_pending(),
+        }
+    }
+
+    async fn wait(self: &Rc<Self>) -> Result<()> {
+        let lock = &self.lock.0;
+        if !lock.locked() {
+            return Err(Error::runtime(WAIT_WITHOUT_LOCK));
+        }
+        let place = self.waiters.enter(self)?;
+        // From here on, whoever goes without a success might take a notification along.
+        let mut departure = Departure {
+            condition: self,
+            given_up: Some(lock.give_up()),
+            failed: true,
+        };
+        let mut outcome = place.await;
+        // The lock must be taken back even after a cancel, however many more there are.
+        loop {
+            match lock.acquire().await {
+                Ok(()) => break,
+                Err(Error::Cancelled) => outcome = Err(Error::Cancelled),
+                Err(error) => return Err(error),
+            }
+        }
+        departure.taken_back();
+        departure.failed = outcome.is_err();
+        outcome
+    }
+
+    async fn wait_for<R: Truthy>(self: &Rc<Self>, mut predicate: impl FnMut() -> R) -> Result<R> {
+        loop {
+            let result = predicate();
+            if result.is_true() {
+                return Ok(result);
+            }
+            drop(result);
+            self.wait().await?;
+        }
+    }
+
+    fn notify(&self, n: usize) -> Result<()> {
+        if !self.lock.locked() {
+            return Err(Error::runtime(NOTIFY_WITHOUT_LOCK));
+        }
+        self.waiters.wake(n);
+        Ok(())
+    }
+}
+
+/// A task that has given up the lock to wait.
+struct Departure<'a> {
+    condition: &'a State,
+    /// The holding, until the lock is taken back for it.
+    given_up: Option<lock::Holding>,
+    failed: bool,
+}
+
+impl Departure<'_> {
+    fn taken_back(&mut self) {
+        if let Some(holding) = self.given_up.take() {
+            self.condition.lock.0.resume(holding);
+        }
+    }
+}
+
+impl Drop for Departure<'_> {
+    fn drop(&mut self) {
+        if let Some(holding) = self.given_up {
+            self.condition.lock.0.lose(holding);
+        }
+        // It may have been notified, and not go on: another one is, in its place. At worst for nothing, which is allowed.
+        if self.failed {
+            self.condition.waiters.wake(1);
+        }
+    }
+}
+
+impl Named for State {
+    fn name(&self) -> String {
+        repr(
+            "Condition",
+            locked_or_not(self.lock.locked()),
+            &self.waiters,
+        )
+    }
+}

@@ -1,0 +1,112 @@
+//! `Event`: a flag to wait for.
+
+use std::{cell::Cell, fmt, future::Future, rc::Rc};
+
+use super::repr;
+use crate::{
+    error::Result,
+    waiter::{Named, Queue},
+};
+
+/// A flag that tasks can wait for.
+///
+/// The counterpart of `asyncio.Event`. Clones are references to the same event.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Event, create_task}, std::time::Duration};
+///
+/// soloop::run(async {
+///     let ready = Event::new();
+///     let waiting = create_task(ready.wait());
+///     soloop::sleep(Duration::from_millis(1)).await?;
+///     ready.set();
+///     waiting.await
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Event(Rc<State>);
+
+struct State {
+    value: Cell<bool>,
+    waiters: Queue,
+}
+
+impl Event {
+    /// Makes an event whose flag is not set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Rc::new(State {
+            value: Cell::new(false),
+            waiters: Queue::of_pending(),
+        }))
+    }
+
+    /// Whether the flag is set. The counterpart of `asyncio.Event.is_set`.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.value.get()
+    }
+
+    /// Sets the flag and wakes everybody who waits for it, in the order in which they came.
+    ///
+    /// The counterpart of `asyncio.Event.set`. Does nothing if the flag is set.
+    pub fn set(&self) {
+        if !self.0.value.replace(true) {
+            self.0.waiters.wake(usize::MAX);
+        }
+    }
+
+    /// Clears the flag: whoever waits from now on waits for the next [`set`](Self::set).
+    ///
+    /// The counterpart of `asyncio.Event.clear`. Those who have been woken already are not stopped by it.
+    pub fn clear(&self) {
+        self.0.value.set(false);
+    }
+
+    /// Waits until the flag is set, or not at all if it is.
+    ///
+    /// The counterpart of `asyncio.Event.wait`.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled) as below; [`Error::Runtime`](crate::Error::Runtime) if it would have to wait outside any
+    /// loop, or in another loop than the one that the event belongs to.
+    ///
+    /// # Cancellation
+    /// The wait is over, and nothing else has changed.
+    ///
+    /// # Dropping
+    /// Likewise.
+    pub fn wait(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
+        let event = Rc::clone(&self.0);
+        async move {
+            if event.value.get() {
+                return Ok(());
+            }
+            event.waiters.enter(&event)?.await
+        }
+    }
+}
+
+impl Default for Event {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name())
+    }
+}
+
+impl Named for State {
+    fn name(&self) -> String {
+        repr(
+            "Event",
+            if self.value.get() { "set" } else { "unset" },
+            &self.waiters,
+        )
+    }
+}

@@ -1,0 +1,278 @@
+//! `Lock`: one holder at a time, first come first served.
+
+use std::{
+    cell::{Cell, RefCell},
+    fmt,
+    future::Future,
+    rc::Rc,
+};
+
+use super::{locked_or_not, repr};
+use crate::{
+    error::{Error, LOCK_NOT_ACQUIRED, Result},
+    waiter::{Named, Place, Queue},
+};
+
+/// A lock for tasks: at most one holds it, and those who wait get it in the order in which they came.
+///
+/// The counterpart of `asyncio.Lock`. As there, no task owns it: anybody may release it. Clones are references to the same lock.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Lock, create_task, sleep}, std::{cell::Cell, rc::Rc, time::Duration}};
+///
+/// soloop::run(async {
+///     let (lock, balance) = (Lock::new(), Rc::new(Cell::new(0)));
+///     let deposit = || {
+///         let (lock, balance) = (lock.clone(), Rc::clone(&balance));
+///         create_task(async move {
+///             let _held = lock.enter().await?;
+///             let before = balance.get();
+///             sleep(Duration::ZERO).await?; // nobody else gets in between
+///             balance.set(before + 1);
+///             Ok(())
+///         })
+///     };
+///     let (first, second) = (deposit(), deposit());
+///     first.await?;
+///     second.await?;
+///     assert_eq!(balance.get(), 2);
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Lock(pub(super) Rc<State>);
+
+/// Numbers an acquire of a lock.
+///
+/// A guard remembers the number that it was given, since only Rust can drop a `Condition::wait` half-way: the number that
+/// was given up for it is then *lost*, and a guard with a lost number releases nothing.
+pub(super) type Holding = u64;
+
+pub(super) struct State {
+    locked: Cell<bool>,
+    waiters: Queue,
+    /// The number of the present holding, or of the last.
+    holding: Cell<Holding>,
+    acquired: Cell<u64>,
+    /// How many guards there are. With none left, nobody asks for what was lost.
+    guards: Cell<usize>,
+    lost: RefCell<Vec<Holding>>,
+}
+
+impl Lock {
+    /// Makes a lock that is free.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Rc::new(State {
+            locked: Cell::new(false),
+            waiters: Queue::keeping_place(),
+            holding: Cell::new(0),
+            acquired: Cell::new(0),
+            guards: Cell::new(0),
+            lost: RefCell::default(),
+        }))
+    }
+
+    /// Whether somebody holds the lock. The counterpart of `asyncio.Lock.locked`.
+    #[must_use]
+    pub fn locked(&self) -> bool {
+        self.0.locked.get()
+    }
+
+    /// Takes the lock, waiting until it is free and everybody who came before has had it.
+    ///
+    /// The counterpart of `asyncio.Lock.acquire`. Whoever has acquired must [`release`](Self::release);
+    /// [`enter`](Self::enter) sees to that by itself.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] as below; [`Error::Runtime`] if it would have to wait outside any loop, or in another loop than
+    /// the one that the lock belongs to.
+    ///
+    /// # Cancellation
+    /// The lock is not taken. If it was this one's turn already, the next in the queue is woken in its place.
+    ///
+    /// # Dropping
+    /// Likewise.
+    pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
+        let lock = Rc::clone(&self.0);
+        async move { lock.acquire().await }
+    }
+
+    /// Gives the lock back and wakes the first in the queue.
+    ///
+    /// The counterpart of `asyncio.Lock.release`. The lock is free until the woken task runs, but anybody who comes
+    /// meanwhile queues behind it.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] if nobody holds the lock.
+    pub fn release(&self) -> Result<()> {
+        self.0.release()
+    }
+
+    /// Takes the lock for as long as the guard lives: `async with lock`.
+    ///
+    /// # Errors
+    /// Those of [`acquire`](Self::acquire).
+    ///
+    /// # Cancellation
+    /// As in [`acquire`](Self::acquire).
+    ///
+    /// # Dropping
+    /// As in [`acquire`](Self::acquire).
+    pub fn enter(&self) -> impl Future<Output = Result<LockGuard>> + 'static + use<> {
+        let lock = self.clone();
+        async move {
+            lock.0.acquire().await?;
+            Ok(LockGuard::new(lock))
+        }
+    }
+}
+
+impl Default for Lock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name())
+    }
+}
+
+/// Holds a [`Lock`] until dropped: the body of `async with lock`.
+///
+/// # Dropping
+/// Releases the lock, also one that was released and acquired again by hand meanwhile. Does nothing if nobody holds it, where
+/// Python would raise, and nothing if the holding was given up by a [`Condition::wait`](crate::Condition::wait) that was
+/// dropped before it had the lock back.
+#[must_use = "the lock is released when the guard is dropped"]
+pub struct LockGuard {
+    lock: Lock,
+    holding: Holding,
+}
+
+impl LockGuard {
+    fn new(lock: Lock) -> Self {
+        lock.0.guards.set(lock.0.guards.get() + 1);
+        let holding = lock.0.holding.get();
+        Self { lock, holding }
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        let lock = &self.lock.0;
+        if !lock.forget_guard(self.holding) {
+            // Silent where Python would raise: a destructor has nobody to tell.
+            let _ = lock.release();
+        }
+    }
+}
+
+impl fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LockGuard").field(&self.lock).finish()
+    }
+}
+
+impl State {
+    pub(super) fn locked(&self) -> bool {
+        self.locked.get()
+    }
+
+    pub(super) async fn acquire(self: &Rc<Self>) -> Result<()> {
+        // Whoever comes waits behind those who wait, even if the lock is free. Unless all of these have given up.
+        if !self.locked.get() && self.waiters.all_cancelled() {
+            self.take();
+            return Ok(());
+        }
+        let mut turn = Turn {
+            lock: self,
+            place: self.waiters.enter(self)?,
+        };
+        (&mut turn.place).await?;
+        self.take();
+        Ok(())
+    }
+
+    fn take(&self) {
+        self.locked.set(true);
+        self.acquired.set(self.acquired.get() + 1);
+        self.holding.set(self.acquired.get());
+    }
+
+    pub(super) fn release(&self) -> Result<()> {
+        if !self.locked.replace(false) {
+            return Err(Error::runtime(LOCK_NOT_ACQUIRED));
+        }
+        self.wake_up_first();
+        Ok(())
+    }
+
+    /// Makes sure that the waiter at the head will wake up. A done one is on its way.
+    fn wake_up_first(&self) {
+        self.waiters.wake_head();
+    }
+
+    /// Releases for a condition to wait. The number belongs to the holding that comes back.
+    pub(super) fn give_up(&self) -> Holding {
+        let holding = self.holding.get();
+        self.locked.set(false);
+        self.wake_up_first();
+        holding
+    }
+
+    /// The lock was taken back for the holding that was given up.
+    pub(super) fn resume(&self, holding: Holding) {
+        self.holding.set(holding);
+    }
+
+    /// What was given up will not come back.
+    pub(super) fn lose(&self, holding: Holding) {
+        if self.guards.get() > 0 {
+            self.lost.borrow_mut().push(holding);
+        }
+    }
+
+    /// A guard is gone. Says whether its holding was lost.
+    fn forget_guard(&self, holding: Holding) -> bool {
+        self.guards.set(self.guards.get() - 1);
+        let mut lost = self.lost.borrow_mut();
+        let was_lost = lost.contains(&holding);
+        if self.guards.get() == 0 {
+            lost.clear();
+        }
+        was_lost
+    }
+
+    /// Has reports name the condition or barrier that this lock is a part of.
+    pub(super) fn waiters(&self) -> &Queue {
+        &self.waiters
+    }
+}
+
+/// A task's turn at the lock. Once it is over, the lock is taken or passed on.
+struct Turn<'a> {
+    lock: &'a State,
+    place: Place<'a>,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.place.leave();
+        // After a success the lock is taken by now. After a cancel or a drop it may be free, since this was the one
+        // to take it, and then the next must run.
+        if !self.lock.locked.get() {
+            self.lock.wake_up_first();
+        }
+    }
+}
+
+impl Named for State {
+    fn name(&self) -> String {
+        repr("Lock", locked_or_not(self.locked.get()), &self.waiters)
+    }
+}

@@ -1,0 +1,36 @@
+//! asyncio's synchronization page: six primitives over one queue of waiters.
+//!
+//! Each is a handle to a shared state, so that a clone is a reference to the same lock, as in Python. Waiting is one `async fn` of
+//! that state, which reads as it does in `locks.py`; what stands there in a `finally` is here the `Drop` of a small
+//! guard, and so serves a return, a cancel and a drop alike.
+
+mod barrier;
+mod condition;
+mod event;
+mod lock;
+mod semaphore;
+mod truthy;
+
+pub use self::{
+    barrier::Barrier,
+    condition::{Condition, ConditionGuard},
+    event::Event,
+    lock::{Lock, LockGuard},
+    semaphore::{BoundedSemaphore, Semaphore, SemaphoreGuard},
+    truthy::Truthy,
+};
+
+use crate::waiter::Queue;
+
+/// asyncio's `repr` of a primitive, without its module and address.
+fn repr(name: &str, status: &str, waiters: &Queue) -> String {
+    match waiters.len() {
+        0 => format!("<{name} [{status}]>"),
+        n => format!("<{name} [{status}, waiters:{n}]>"),
+    }
+}
+
+/// `locked`, or not: what a lock and a condition say of themselves.
+fn locked_or_not(locked: bool) -> &'static str {
+    if locked { "locked" } else { "unlocked" }
+}

@@ -1,0 +1,304 @@
+//! `Semaphore` and `BoundedSemaphore`: a number of permits, first come first served.
+
+use std::{cell::Cell, fmt, future::Future, rc::Rc};
+
+use super::repr;
+use crate::{
+    error::{Error, RELEASED_TOO_OFTEN, Result},
+    waiter::{Named, Place, Queue},
+};
+
+/// A number of permits: tasks take one each, and wait when there is none.
+///
+/// The counterpart of `asyncio.Semaphore`. Permits may be released that were never acquired. Clones are references to the same
+/// semaphore; the default has one permit.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Semaphore, create_task, sleep}, std::time::Duration};
+///
+/// soloop::run(async {
+///     let desks = Semaphore::new(2);
+///     let work = |desks: Semaphore| create_task(async move {
+///         let _desk = desks.enter().await?; // at most two are here at a time
+///         sleep(Duration::ZERO).await
+///     });
+///     let workers: Vec<_> = (0..5).map(|_| work(desks.clone())).collect();
+///     for worker in workers {
+///         worker.await?;
+///     }
+///     assert_eq!(format!("{desks:?}"), "<Semaphore [unlocked, value:2]>");
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Semaphore(Rc<State>);
+
+/// A [`Semaphore`] that cannot have more permits than it began with.
+///
+/// The counterpart of `asyncio.BoundedSemaphore`.
+///
+/// # Examples
+/// ```
+/// use soloop::{BoundedSemaphore, Error};
+///
+/// let desk = BoundedSemaphore::new(1);
+/// let refused = desk.release().unwrap_err();
+/// assert_eq!(refused.to_string(), "ValueError: BoundedSemaphore released too many times");
+/// ```
+#[derive(Clone)]
+pub struct BoundedSemaphore(Rc<State>);
+
+struct State {
+    /// The permits that nobody has, and nobody has been woken for.
+    value: Cell<usize>,
+    waiters: Queue,
+    /// The most permits there may be, of a bounded semaphore.
+    bound: Option<usize>,
+}
+
+impl Semaphore {
+    /// Makes a semaphore with this many permits.
+    #[must_use]
+    pub fn new(value: usize) -> Self {
+        Self(State::new(value, None))
+    }
+
+    /// Whether a permit cannot be had at once, because there is none or others are before.
+    ///
+    /// The counterpart of `asyncio.Semaphore.locked`.
+    #[must_use]
+    pub fn locked(&self) -> bool {
+        self.0.locked()
+    }
+
+    /// Takes a permit, waiting until there is one and everybody who came before has had theirs.
+    ///
+    /// The counterpart of `asyncio.Semaphore.acquire`.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] as below; [`Error::Runtime`] if it would have to wait outside any loop, or in another loop than
+    /// the one that the semaphore belongs to.
+    ///
+    /// # Cancellation
+    /// No permit is taken. One that was given already is given back, and wakes the next.
+    ///
+    /// # Dropping
+    /// Likewise.
+    pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
+        let semaphore = Rc::clone(&self.0);
+        async move { semaphore.acquire().await }
+    }
+
+    /// Adds a permit, and hands it to the first who waits.
+    ///
+    /// The counterpart of `asyncio.Semaphore.release`.
+    pub fn release(&self) {
+        self.0.release();
+    }
+
+    /// Takes a permit for as long as the guard lives: `async with semaphore`.
+    ///
+    /// # Errors
+    /// Those of [`acquire`](Self::acquire).
+    ///
+    /// # Cancellation
+    /// As in [`acquire`](Self::acquire).
+    ///
+    /// # Dropping
+    /// As in [`acquire`](Self::acquire).
+    pub fn enter(&self) -> impl Future<Output = Result<SemaphoreGuard>> + 'static + use<> {
+        State::enter(Rc::clone(&self.0))
+    }
+}
+
+impl BoundedSemaphore {
+    /// Makes a semaphore with this many permits, and never more.
+    #[must_use]
+    pub fn new(value: usize) -> Self {
+        Self(State::new(value, Some(value)))
+    }
+
+    /// Whether a permit cannot be had at once: see [`Semaphore::locked`].
+    #[must_use]
+    pub fn locked(&self) -> bool {
+        self.0.locked()
+    }
+
+    /// Takes a permit: see [`Semaphore::acquire`].
+    ///
+    /// # Errors
+    /// Those of [`Semaphore::acquire`].
+    pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
+        let semaphore = Rc::clone(&self.0);
+        async move { semaphore.acquire().await }
+    }
+
+    /// Adds a permit, and hands it to the first who waits.
+    ///
+    /// The counterpart of `asyncio.BoundedSemaphore.release`.
+    ///
+    /// # Errors
+    /// [`Error::Value`] if all the permits are there. Nothing is changed then.
+    pub fn release(&self) -> Result<()> {
+        self.0.release_bounded()
+    }
+
+    /// Takes a permit for as long as the guard lives: see [`Semaphore::enter`].
+    ///
+    /// # Errors
+    /// Those of [`Semaphore::acquire`].
+    pub fn enter(&self) -> impl Future<Output = Result<SemaphoreGuard>> + 'static + use<> {
+        State::enter(Rc::clone(&self.0))
+    }
+}
+
+impl Default for Semaphore {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+impl Default for BoundedSemaphore {
+    fn default() -> Self {
+        Self::new(1)
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name())
+    }
+}
+
+impl fmt::Debug for BoundedSemaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name())
+    }
+}
+
+/// Holds a permit of a [`Semaphore`] or a [`BoundedSemaphore`] until dropped: the body of `async with semaphore`.
+///
+/// # Dropping
+/// Releases the permit. Does nothing if a bounded semaphore is full, where Python would raise.
+#[must_use = "the permit is released when the guard is dropped"]
+pub struct SemaphoreGuard(Rc<State>);
+
+impl Drop for SemaphoreGuard {
+    fn drop(&mut self) {
+        // Silent where Python would raise: a destructor has nobody to tell.
+        let _ = self.0.release_bounded();
+    }
+}
+
+impl fmt::Debug for SemaphoreGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SemaphoreGuard({})", self.0.name())
+    }
+}
+
+impl State {
+    fn new(value: usize, bound: Option<usize>) -> Rc<Self> {
+        Rc::new(Self {
+            value: Cell::new(value),
+            waiters: Queue::of_pending(),
+            bound,
+        })
+    }
+
+    /// Because there is no permit, or because others must go first.
+    fn locked(&self) -> bool {
+        self.value.get() == 0 || !self.waiters.all_cancelled()
+    }
+
+    async fn acquire(self: &Rc<Self>) -> Result<()> {
+        if !self.locked() {
+            self.value.set(self.value.get() - 1);
+            return Ok(());
+        }
+        let mut turn = Turn {
+            semaphore: self,
+            place: self.waiters.enter(self)?,
+            taken: false,
+        };
+        (&mut turn.place).await?;
+        turn.taken = true;
+        Ok(())
+    }
+
+    async fn enter(self: Rc<Self>) -> Result<SemaphoreGuard> {
+        self.acquire().await?;
+        Ok(SemaphoreGuard(self))
+    }
+
+    fn release(&self) {
+        self.value.set(
+            self.value
+                .get()
+                .checked_add(1)
+                .expect("fewer than 2^64 permits"),
+        );
+        self.wake_up_next();
+    }
+
+    fn release_bounded(&self) -> Result<()> {
+        if self.bound.is_some_and(|bound| self.value.get() >= bound) {
+            return Err(Error::value(RELEASED_TOO_OFTEN));
+        }
+        self.release();
+        Ok(())
+    }
+
+    /// Wakes the first waiter that is not done, with a permit.
+    fn wake_up_next(&self) -> bool {
+        // The permit is taken first: a waker may call back.
+        self.value.set(self.value.get() - 1);
+        let woken = self.waiters.wake_next();
+        if !woken {
+            self.value.set(self.value.get() + 1);
+        }
+        woken
+    }
+}
+
+/// A task's turn at a semaphore. Once it is over, the permit is taken or given back.
+struct Turn<'a> {
+    semaphore: &'a State,
+    place: Place<'a>,
+    taken: bool,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let Self {
+            semaphore,
+            place,
+            taken,
+        } = self;
+        // A wake came with a permit. A cancel that came without one has nothing to give back.
+        if place.leave() && !*taken {
+            semaphore.value.set(semaphore.value.get() + 1);
+        }
+        // Those who came while this one stood in front may go now, as many as there are permits.
+        while semaphore.value.get() > 0 && semaphore.wake_up_next() {}
+    }
+}
+
+impl Named for State {
+    fn name(&self) -> String {
+        let name = if self.bound.is_some() {
+            "BoundedSemaphore"
+        } else {
+            "Semaphore"
+        };
+        match self.locked() {
+            true => repr(name, "locked", &self.waiters),
+            false => repr(
+                name,
+                &format!("unlocked, value:{}", self.value.get()),
+                &self.waiters,
+            ),
+        }
+    }
+}

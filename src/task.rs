@@ -1,0 +1,1105 @@
+//! Tasks: a coroutine that the loop runs; its handle; one step of it; how a request to cancel is kept and delivered.
+//!
+//! A task is one slot in the loop's slab and one allocation, which holds the coroutine first and its result later. It is
+//! *queued* when its step stands in the ready queue, *running* during the step, and else *suspended* on its waiters.
+//!
+//! # A request to cancel
+//!
+//! A request is *kept* from `cancel()` until one of our futures has returned `Err(Cancelled)` for it. On a suspended task
+//! every pending waiter is told at once; a wait for another task passes the request on instead. On a queued task the
+//! next step begins by telling, and on a running one the step ends with it. So a wait that was told and is then
+//! dropped by a `select!` loses nothing: the request is still kept, and what is pending next is told. A step that began
+//! with a request and ends without having delivered it, with nothing left to tell, is stuck in a future that
+//! is not ours: the coroutine is dropped there.
+//!
+//! `wait_for` keeps requests of its own in the same way, see `scope.rs`. In asyncio all of this is `Task._must_cancel`,
+//! `Task._fut_waiter` and `Task.__step`.
+
+use std::{
+    any::Any,
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    rc::Rc,
+    sync::{Arc, Weak},
+    task::{Context, Poll, Waker, ready},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::{
+    error::{AWAITS_ITSELF, Error, NEVER_RETRIEVED, Result, UNHANDLED_AT_SHUTDOWN},
+    event_loop::{
+        Handle, Loop, TaskWaker,
+        key::{TaskKey, WaiterKey},
+        state::State,
+    },
+    waiter::{Kind, Waits, Wake},
+};
+
+/// A task: a coroutine that the loop runs, and the future of its result.
+///
+/// The counterpart of `asyncio.Task`; made by [`create_task`](crate::create_task). Await it for what the coroutine comes to.
+///
+/// # Cancellation
+/// [`cancel`](Self::cancel) asks the coroutine to stop; it sees `Err(Error::Cancelled)` where it waits, and may clean up or
+/// refuse. If whoever awaits the task is cancelled, it is the task that the request is passed to.
+///
+/// # Dropping
+/// Detaches the task: it runs on. An error that it has ended with, or will, is then reported, since nobody can retrieve it.
+///
+/// # Panics
+/// Polling it again after it has returned its result panics.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Error, Event, create_task, sleep}, std::time::Duration};
+///
+/// soloop::run(async {
+///     let task = create_task(async { Event::new().wait().await });
+///     sleep(Duration::ZERO).await?;
+///     assert!(task.cancel());
+///     assert!(matches!(task.await, Err(Error::Cancelled)));
+///     Ok(())
+/// })?;
+/// # Ok::<(), Error>(())
+/// ```
+pub struct Task<T> {
+    /// Invariant: counts among the slot's handles, and keeps the result there.
+    handle: TaskHandle,
+    awaiting: Awaiting,
+    result: PhantomData<fn() -> T>,
+}
+
+/// How a [`Task`] is being awaited.
+pub(crate) enum Awaiting {
+    Nothing,
+    Task(WaiterKey),
+    /// By the task itself, since this step.
+    Itself(u32),
+}
+
+impl<T> Task<T> {
+    pub(crate) fn new(home: Rc<Loop>, key: TaskKey) -> Self {
+        Self {
+            handle: TaskHandle { home, key },
+            awaiting: Awaiting::Nothing,
+            result: PhantomData,
+        }
+    }
+
+    /// Another handle to the same task, without a claim to its result.
+    ///
+    /// # Examples
+    /// ```
+    /// # soloop::run(async {
+    /// let task = soloop::create_task(async { Ok(()) });
+    /// let handle = task.handle();
+    /// task.await?;
+    /// assert!(handle.done());
+    /// # Ok(()) }).unwrap();
+    /// ```
+    #[must_use]
+    pub fn handle(&self) -> TaskHandle {
+        self.handle.clone()
+    }
+
+    /// Asks the task to stop: see [`TaskHandle::cancel`].
+    pub fn cancel(&self) -> bool {
+        self.handle.cancel()
+    }
+
+    /// Whether the task has ended: see [`TaskHandle::done`].
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.handle.done()
+    }
+
+    /// Whether the task has ended cancelled: see [`TaskHandle::cancelled`].
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        self.handle.cancelled()
+    }
+
+    /// How many requests to cancel are outstanding: see [`TaskHandle::cancelling`].
+    #[must_use]
+    pub fn cancelling(&self) -> usize {
+        self.handle.cancelling()
+    }
+
+    /// Takes one request to cancel back: see [`TaskHandle::uncancel`].
+    pub fn uncancel(&self) -> usize {
+        self.handle.uncancel()
+    }
+
+    /// The task's name: see [`TaskHandle::name`].
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.handle.name()
+    }
+
+    /// Gives the task a name: see [`TaskHandle::set_name`].
+    pub fn set_name(&self, name: impl Into<String>) {
+        self.handle.set_name(name);
+    }
+}
+
+impl<T: 'static> Future for Task<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let Self {
+            handle, awaiting, ..
+        } = &mut *self;
+        let handle = &*handle;
+        let TaskHandle { home, key } = handle;
+        if let Awaiting::Nothing = awaiting {
+            match home.open(|state| state.join(*key)) {
+                Join::Done(body) => return Poll::Ready(claim(body)),
+                Join::Refused(error) => return Poll::Ready(Err(error)),
+                Join::Waiting(since) => *awaiting = since,
+            }
+        }
+        let outcome = match *awaiting {
+            Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
+            Awaiting::Itself(since) => ready!(home.open(|state| state.poll_yield(since)))
+                .and_then(|()| Err(Error::Runtime(format!("{AWAITS_ITSELF} {handle:?}").into()))),
+            Awaiting::Task(waiter) => ready!(home.poll_waiter(waiter, cx)).result,
+        };
+        *awaiting = Awaiting::Nothing;
+        match outcome {
+            Ok(()) => Poll::Ready(claim(home.open(|state| state.claim(*key)))),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+}
+
+/// Takes the result out of a task's body, which is then gone.
+fn claim<T: 'static>(body: Option<Pin<Box<dyn Body>>>) -> Result<T> {
+    let mut result: Option<Result<T>> = None;
+    body.expect("`Task` polled again after its result")
+        .as_mut()
+        .take(&mut result);
+    result.expect("a task that has ended has a result")
+}
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        let TaskHandle { home, key } = &self.handle;
+        let (unclaimed, unseen) = home.open(|state| {
+            if let Awaiting::Task(waiter) = self.awaiting {
+                state.remove(waiter);
+            }
+            state.detach(*key)
+        });
+        if let (Some(name), Some(error)) =
+            (unseen, unclaimed.as_ref().and_then(|body| body.error()))
+        {
+            home.report(TaskFailure {
+                message: NEVER_RETRIEVED,
+                name,
+                error,
+            });
+        }
+        drop(unclaimed);
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(f)
+    }
+}
+
+/// A handle to a task of any type: to cancel it, to name it, to see how it stands.
+///
+/// The part of `asyncio.Task` that does not depend on the result. Clones are handles to the same task, and equal.
+/// A handle keeps nothing alive but the answers to its methods.
+pub struct TaskHandle {
+    home: Rc<Loop>,
+    key: TaskKey,
+}
+
+impl TaskHandle {
+    /// Asks the task to stop, by raising [`Error::Cancelled`] where it waits.
+    ///
+    /// The counterpart of `asyncio.Task.cancel`. Returns `false` if the task has ended already, and `true` otherwise, which
+    /// does not promise that it will stop: it may catch the error and go on. Each call is counted, see
+    /// [`cancelling`](Self::cancelling). An error that the task has ended with counts as seen.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let task = create_task(async { sleep(Duration::MAX).await });
+    /// assert!(task.cancel());
+    /// assert!(task.await.is_err());
+    /// # Ok(()) }).unwrap();
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.home.open(|state| state.cancel(self.key))
+    }
+
+    /// Whether the task has ended: returned, raised, or cancelled. The counterpart of `asyncio.Task.done`.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.home.open(|state| state.slot(self.key).flags.has(DONE))
+    }
+
+    /// Whether the task has ended cancelled. The counterpart of `asyncio.Task.cancelled`.
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        self.home
+            .open(|state| state.slot(self.key).flags.has(CANCELLED))
+    }
+
+    /// How many requests to cancel have been made and not taken back. The counterpart of `asyncio.Task.cancelling`.
+    #[must_use]
+    pub fn cancelling(&self) -> usize {
+        self.home
+            .open(|state| state.slot(self.key).cancels as usize)
+    }
+
+    /// Takes one request to cancel back and returns how many remain.
+    ///
+    /// The counterpart of `asyncio.Task.uncancel`, for code that asked for a cancel and has seen to it. At zero a
+    /// request that has not been delivered yet is forgotten.
+    pub fn uncancel(&self) -> usize {
+        self.home.open(|state| state.uncancel(self.key))
+    }
+
+    /// The task's name: `Task-1`, `Task-2`, … in the order of creation in its loop, unless
+    /// [`set_name`](Self::set_name) gave it another. The counterpart of `asyncio.Task.get_name`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.home.open(|state| state.name(self.key))
+    }
+
+    /// Gives the task a name, for reports. The counterpart of `asyncio.Task.set_name`.
+    pub fn set_name(&self, name: impl Into<String>) {
+        let name: String = name.into();
+        self.home.open(|state| state.set_name(self.key, name));
+    }
+}
+
+impl PartialEq for TaskHandle {
+    fn eq(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.home, &other.home) && self.key == other.key
+    }
+}
+
+impl Eq for TaskHandle {}
+
+impl Clone for TaskHandle {
+    fn clone(&self) -> Self {
+        self.home
+            .open(|state| state.slot_mut(self.key).handles += 1);
+        Self {
+            home: Rc::clone(&self.home),
+            key: self.key,
+        }
+    }
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        self.home.open(|state| state.release_handle(self.key));
+    }
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.home.open(|state| state.describe_task(self.key)))
+    }
+}
+
+/// The task whose step is running, or `None` outside any task.
+///
+/// The counterpart of `asyncio.current_task`.
+///
+/// # Examples
+/// ```
+/// soloop::run(async {
+///     assert_eq!(soloop::current_task().unwrap().name(), "Task-1");
+///     Ok(())
+/// })?;
+/// assert!(soloop::current_task().is_none());
+/// # Ok::<(), soloop::Error>(())
+/// ```
+#[must_use]
+pub fn current_task() -> Option<TaskHandle> {
+    let home = Loop::current()?;
+    let key = home.open(|state| {
+        let key = state.current?;
+        state.slot_mut(key).handles += 1;
+        Some(key)
+    })?;
+    Some(TaskHandle { home, key })
+}
+
+/// An error that a task ended with and that nobody can retrieve any more.
+///
+/// What asyncio's `loop.call_exception_handler` gets as its context. `Display` says what happened, to which task, and the
+/// error; see [`EventLoop::set_exception_handler`](crate::EventLoop::set_exception_handler).
+#[derive(Debug)]
+pub struct TaskFailure {
+    message: &'static str,
+    name: String,
+    error: Error,
+}
+
+impl TaskFailure {
+    /// The task's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it raised.
+    #[must_use]
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl fmt::Display for TaskFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} raised {}", self.message, self.name, self.error)
+    }
+}
+
+/// How a coroutine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Returned,
+    Raised,
+    Cancelled,
+}
+
+impl Ending {
+    fn of<T>(result: &Result<T>) -> Self {
+        match result {
+            Ok(_) => Self::Returned,
+            Err(Error::Cancelled) => Self::Cancelled,
+            Err(_) => Self::Raised,
+        }
+    }
+}
+
+/// A coroutine as the loop sees it. All of it is user code.
+pub(crate) trait Step {
+    /// Polls the coroutine; once it ends, drops it and keeps its result.
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Ending>;
+
+    /// Drops the coroutine or its result, and puts `Err(Cancelled)` in the place.
+    fn abandon(self: Pin<&mut Self>);
+
+    /// The error it raised.
+    fn error(&self) -> Option<Error>;
+}
+
+/// The coroutine of a task that the loop owns.
+pub(crate) trait Body: Step {
+    /// Moves the result into an `Option<Result<T>>` of the right type.
+    fn take(self: Pin<&mut Self>, result: &mut dyn Any);
+}
+
+pin_project! {
+    /// A coroutine, and later its result in the same place: a task's one allocation.
+    #[project = CellProjection]
+    #[project_ref = CellRef]
+    enum Cell<F, T> {
+        Running { #[pin] coroutine: F },
+        Ended { result: Option<Result<T>> },
+    }
+}
+
+/// Boxes a coroutine as a task's body.
+pub(crate) fn body<T: 'static>(
+    coroutine: impl Future<Output = Result<T>> + 'static,
+) -> Pin<Box<dyn Body>> {
+    Box::pin(Cell::Running { coroutine })
+}
+
+impl<F: Future<Output = Result<T>>, T> Step for Cell<F, T> {
+    fn step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Ending> {
+        let CellProjection::Running { coroutine } = self.as_mut().project() else {
+            unreachable!("a task that has ended takes no step")
+        };
+        let Poll::Ready(result) = coroutine.poll(cx) else {
+            return None;
+        };
+        let ending = Ending::of(&result);
+        self.set(Self::Ended {
+            result: Some(result),
+        });
+        Some(ending)
+    }
+
+    fn abandon(mut self: Pin<&mut Self>) {
+        self.set(Self::Ended {
+            result: Some(Err(Error::Cancelled)),
+        });
+    }
+
+    fn error(&self) -> Option<Error> {
+        match self {
+            Self::Ended {
+                result: Some(Err(error)),
+            } => Some(error.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl<F: Future<Output = Result<T>> + 'static, T: 'static> Body for Cell<F, T> {
+    fn take(self: Pin<&mut Self>, result: &mut dyn Any) {
+        if let (CellProjection::Ended { result: kept }, Some(result)) =
+            (self.project(), result.downcast_mut())
+        {
+            *result = kept.take();
+        }
+    }
+}
+
+pin_project! {
+    /// The main coroutine, which may borrow and so stays on its caller's stack.
+    pub(crate) struct Main<F, T> {
+        #[pin]
+        coroutine: Option<F>,
+        result: Option<Result<T>>,
+    }
+}
+
+impl<F: Future<Output = Result<T>>, T> Main<F, T> {
+    pub(crate) fn new(coroutine: F) -> Self {
+        Self {
+            coroutine: Some(coroutine),
+            result: None,
+        }
+    }
+
+    pub(crate) fn result(self: Pin<&mut Self>) -> Result<T> {
+        self.project().result.take().expect("main has ended")
+    }
+}
+
+impl<F: Future<Output = Result<T>>, T> Step for Main<F, T> {
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Ending> {
+        let mut this = self.project();
+        let coroutine = this
+            .coroutine
+            .as_mut()
+            .as_pin_mut()
+            .expect("main has not ended");
+        let Poll::Ready(result) = coroutine.poll(cx) else {
+            return None;
+        };
+        let ending = Ending::of(&result);
+        this.coroutine.set(None);
+        *this.result = Some(result);
+        Some(ending)
+    }
+
+    fn abandon(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.coroutine.set(None);
+        *this.result = Some(Err(Error::Cancelled));
+    }
+
+    fn error(&self) -> Option<Error> {
+        None
+    }
+}
+
+/// The coroutine that is taking a step: out of its slot for as long, so that nothing is borrowed meanwhile.
+pub(crate) struct Stepping<'a, 'b> {
+    /// `None` for main.
+    pub(crate) body: Option<Pin<Box<dyn Body>>>,
+    pub(crate) main: Option<Pin<&'a mut (dyn Step + 'b)>>,
+}
+
+impl Stepping<'_, '_> {
+    pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
+        match (&mut self.body, &mut self.main) {
+            (Some(body), _) => body.as_mut().step(cx),
+            (None, Some(main)) => main.as_mut().step(cx),
+            (None, None) => unreachable!("only main has no body"),
+        }
+    }
+
+    pub(crate) fn abandon(&mut self) {
+        match (&mut self.body, &mut self.main) {
+            (Some(body), _) => body.as_mut().abandon(),
+            (None, Some(main)) => main.as_mut().abandon(),
+            (None, None) => unreachable!("only main has no body"),
+        }
+    }
+
+    pub(crate) fn error(&self) -> Option<Error> {
+        self.body.as_ref().and_then(|body| body.error())
+    }
+}
+
+/// What a task is and what happens to it, as bits: most of them are asked together, after every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flags(u16);
+
+impl Flags {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) const fn has(self, any: Self) -> bool {
+        self.0 & any.0 != 0
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn set(&mut self, flags: Self) {
+        self.0 |= flags.0;
+    }
+
+    pub(crate) fn clear(&mut self, flags: Self) {
+        self.0 &= !flags.0;
+    }
+}
+
+/// Its step stands in the ready queue.
+pub(crate) const QUEUED: Flags = Flags(1);
+/// Its step is running.
+pub(crate) const RUNNING: Flags = Flags(1 << 1);
+/// Its coroutine has been polled.
+pub(crate) const STARTED: Flags = Flags(1 << 2);
+/// It has ended.
+pub(crate) const DONE: Flags = Flags(1 << 3);
+/// It has ended cancelled.
+pub(crate) const CANCELLED: Flags = Flags(1 << 4);
+/// It has ended with an error that nobody has seen.
+pub(crate) const UNSEEN: Flags = Flags(1 << 5);
+/// Its [`Task`] exists, which can retrieve the result.
+pub(crate) const OWNED: Flags = Flags(1 << 6);
+/// A request to cancel is kept.
+pub(crate) const REQUESTED: Flags = Flags(1 << 7);
+/// This step began with a request, which is to be raised by what was pending before.
+pub(crate) const RAISING: Flags = Flags(1 << 8);
+/// A bare yield became pending in this step.
+pub(crate) const YIELDING: Flags = Flags(1 << 9);
+/// It has a name of its own.
+pub(crate) const NAMED: Flags = Flags(1 << 10);
+/// The shutdown has cancelled it, and reports what it raises.
+pub(crate) const DOOMED: Flags = Flags(1 << 11);
+/// A request to cancel is on its way through it, along a chain of awaits.
+pub(crate) const VISITED: Flags = Flags(1 << 12);
+/// It is the main task, which the caller of `run` holds.
+pub(crate) const MAIN: Flags = Flags(1 << 13);
+/// A scope's timer has struck.
+pub(crate) const STRUCK: Flags = Flags(1 << 14);
+
+/// A task as the loop keeps it.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    /// Invariant: none during a step, for main, and once the result has been retrieved.
+    body: Option<Pin<Box<dyn Body>>>,
+    /// The waker that was given out for it, as long as a clone is left.
+    waker: Weak<TaskWaker>,
+    /// Its place in the order of creation.
+    number: u64,
+    /// The youngest of its waiters that stand in no scope.
+    pub(crate) youngest: Option<WaiterKey>,
+    /// The waiter of whoever awaits it.
+    pub(crate) joiner: Option<WaiterKey>,
+    /// Its last step: what was polled then is what it waits for.
+    pub(crate) last_step: u32,
+    /// asyncio's `_num_cancels_requested`.
+    pub(crate) cancels: u32,
+    /// How many of these are by a `wait_for` that struck and has not returned yet.
+    pub(crate) strikes: u32,
+    /// How many handles refer to it.
+    handles: u32,
+    pub(crate) flags: Flags,
+}
+
+impl fmt::Debug for dyn Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("coroutine")
+    }
+}
+
+/// How a step begins.
+pub(crate) enum Begin {
+    /// Not at all: the task has ended.
+    Nothing,
+    /// By dropping the coroutine: the task was cancelled before it began.
+    Discard(Option<Pin<Box<dyn Body>>>),
+    /// By polling it, with the waker that the task has adopted, or else the spare one.
+    Poll(Option<Pin<Box<dyn Body>>>, Option<Waker>),
+}
+
+/// How a step ends.
+pub(crate) enum After {
+    /// The task is suspended, queued, or has ended.
+    Settled,
+    /// A request to cancel cannot be delivered otherwise: the coroutine, or its result, is to be dropped.
+    Abandon,
+}
+
+/// What awaiting a task begins with.
+pub(crate) enum Join {
+    Done(Option<Pin<Box<dyn Body>>>),
+    Waiting(Awaiting),
+    Refused(Error),
+}
+
+/// A task's error that nobody can retrieve, until it is reported.
+type Unclaimed = (Option<Pin<Box<dyn Body>>>, Option<TaskFailure>);
+
+impl State {
+    pub(crate) fn slot(&self, key: TaskKey) -> &Slot {
+        &self.tasks[key.index()]
+    }
+
+    pub(crate) fn slot_mut(&mut self, key: TaskKey) -> &mut Slot {
+        &mut self.tasks[key.index()]
+    }
+
+    /// Makes a task and queues its first step.
+    pub(crate) fn spawn(&mut self, body: Pin<Box<dyn Body>>) -> TaskKey {
+        self.insert_task(Some(body), OWNED.or(QUEUED), 1)
+    }
+
+    pub(crate) fn spawn_main(&mut self) -> TaskKey {
+        self.insert_task(None, MAIN.or(QUEUED), 0)
+    }
+
+    fn insert_task(
+        &mut self,
+        body: Option<Pin<Box<dyn Body>>>,
+        flags: Flags,
+        handles: u32,
+    ) -> TaskKey {
+        self.created += 1;
+        self.alive += 1;
+        let key = TaskKey::new(self.tasks.insert(Slot {
+            body,
+            waker: Weak::new(),
+            number: self.created,
+            youngest: None,
+            joiner: None,
+            last_step: 0,
+            cancels: 0,
+            strikes: 0,
+            handles,
+            flags,
+        }));
+        self.ready.push(Handle::Step(key));
+        key
+    }
+
+    /// Queues a task's step, unless it is queued or has ended.
+    pub(crate) fn queue_step(&mut self, key: TaskKey) {
+        let slot = &mut self.tasks[key.index()];
+        if !slot.flags.has(QUEUED.or(DONE)) {
+            slot.flags.set(QUEUED);
+            self.ready.push(Handle::Step(key));
+        }
+    }
+
+    /// Begins a step. A request that is kept is told to what was pending.
+    pub(crate) fn begin_step(&mut self, key: TaskKey, spare: &Waker) -> Begin {
+        let slot = &mut self.tasks[key.index()];
+        slot.flags.clear(QUEUED.or(YIELDING));
+        if slot.flags.has(DONE) {
+            self.free_if_unused(key);
+            return Begin::Nothing;
+        }
+        if slot.flags.has(REQUESTED) {
+            if !slot.flags.has(STARTED) {
+                return Begin::Discard(slot.body.take());
+            }
+            self.raise(key);
+        }
+        self.steps = self.steps.wrapping_add(1);
+        self.current = Some(key);
+        let slot = &mut self.tasks[key.index()];
+        slot.last_step = self.steps;
+        slot.flags.set(STARTED.or(RUNNING));
+        let body = slot.body.take();
+        let adopted = slot.waker.upgrade().map(Waker::from);
+        self.own_waker = adopted.as_ref().unwrap_or(spare).data();
+        Begin::Poll(body, adopted)
+    }
+
+    /// Ends a step. An ending is final unless a request to cancel overrules it.
+    pub(crate) fn end_step(
+        &mut self,
+        key: TaskKey,
+        ending: Option<Ending>,
+        body: &mut Option<Pin<Box<dyn Body>>>,
+    ) -> After {
+        let slot = &mut self.tasks[key.index()];
+        let flags = slot.flags;
+        match ending {
+            // "Task is cancelled right before coro stops."
+            Some(Ending::Returned) if flags.has(REQUESTED) => return After::Abandon,
+            Some(_) => {}
+            None if !flags.has(REQUESTED.or(RAISING)) => slot.body = body.take(),
+            None => {
+                if self.end_request(key) {
+                    return After::Abandon;
+                }
+                self.slot_mut(key).body = body.take();
+            }
+        }
+        self.slot_mut(key).flags.clear(RUNNING.or(RAISING));
+        self.current = None;
+        self.scope = None;
+        self.raising = false;
+        After::Settled
+    }
+
+    /// Ends a task. Returns the body if nobody can retrieve its result, and the error if it has to be reported.
+    pub(crate) fn end(
+        &mut self,
+        key: TaskKey,
+        ending: Ending,
+        body: Option<Pin<Box<dyn Body>>>,
+        error: Option<Error>,
+    ) -> Unclaimed {
+        let slot = &mut self.tasks[key.index()];
+        let (flags, number) = (slot.flags, slot.number);
+        slot.flags.clear(RUNNING.or(RAISING).or(REQUESTED));
+        slot.flags.set(DONE);
+        match ending {
+            Ending::Returned => {}
+            Ending::Raised => slot.flags.set(UNSEEN),
+            Ending::Cancelled => slot.flags.set(CANCELLED),
+        }
+        let mut body = body;
+        if flags.has(OWNED) {
+            slot.body = body.take();
+        }
+        let mut failure = None;
+        if let Some(error) = error {
+            if flags.has(DOOMED) {
+                slot.flags.clear(UNSEEN);
+                let name = self.name(key);
+                self.failures.push((
+                    number,
+                    TaskFailure {
+                        message: UNHANDLED_AT_SHUTDOWN,
+                        name,
+                        error,
+                    },
+                ));
+            } else if !flags.has(OWNED) {
+                failure = Some(TaskFailure {
+                    message: NEVER_RETRIEVED,
+                    name: self.name(key),
+                    error,
+                });
+            }
+        }
+        self.settle_ended(key);
+        (body, failure)
+    }
+
+    /// What every end of a task brings: whoever awaits it is woken, main's stops the loop, the last doomed one's as well.
+    fn settle_ended(&mut self, key: TaskKey) {
+        self.alive -= 1;
+        self.detach_waiters(key);
+        let slot = self.slot_mut(key);
+        let flags = slot.flags;
+        let joiner = slot.joiner;
+        if let Some(waker) = std::mem::take(&mut slot.waker).upgrade() {
+            waker.detach();
+        }
+        if let Some(joiner) = joiner {
+            self.settle(joiner, Wake::Woken);
+        }
+        if flags.has(MAIN) {
+            // `_run_until_complete_cb` runs in the turn after this one, which then runs to its end.
+            self.stop_after = Some(1);
+        }
+        if flags.has(DOOMED) {
+            self.doomed -= 1;
+            if self.doomed == 0 {
+                // One turn for the callback by which `gather` hears of it, and one for its own.
+                self.stop_after = Some(2);
+            }
+        }
+        self.free_if_unused(key);
+    }
+
+    /// The end of a task that was dropped where it stood: it is cancelled to whoever looks.
+    pub(crate) fn end_dropped(&mut self, key: TaskKey) {
+        let slot = self.slot_mut(key);
+        slot.flags.clear(
+            RUNNING
+                .or(RAISING)
+                .or(REQUESTED)
+                .or(DOOMED)
+                .or(MAIN)
+                .or(OWNED),
+        );
+        slot.flags.set(DONE.or(CANCELLED));
+        self.settle_ended(key);
+    }
+
+    /// Makes the waker of the step that has just been taken the task's own: a foreign future has cloned it.
+    pub(crate) fn adopt_waker(&mut self, key: TaskKey, waker: &Arc<TaskWaker>) {
+        waker.adopt();
+        self.slot_mut(key).waker = Arc::downgrade(waker);
+    }
+
+    /// Begins to await a task.
+    pub(crate) fn join(&mut self, key: TaskKey) -> Join {
+        if self.slot(key).flags.has(DONE) {
+            return Join::Done(self.claim(key));
+        }
+        match self.current {
+            None => Join::Refused(Error::no_running_loop()),
+            Some(current) if current == key => {
+                self.yield_now();
+                Join::Waiting(Awaiting::Itself(self.steps))
+            }
+            Some(_) => {
+                let waiter = self.insert_waiter(Kind::Join { task: key });
+                self.slot_mut(key).joiner = Some(waiter);
+                Join::Waiting(Awaiting::Task(waiter))
+            }
+        }
+    }
+
+    /// Takes the body of an ended task, for its result.
+    pub(crate) fn claim(&mut self, key: TaskKey) -> Option<Pin<Box<dyn Body>>> {
+        let slot = self.slot_mut(key);
+        slot.flags.clear(UNSEEN);
+        slot.body.take()
+    }
+
+    /// Gives up the claim to a task's result. Returns what can then be dropped, and the name if an error in it was
+    /// never retrieved.
+    pub(crate) fn detach(&mut self, key: TaskKey) -> (Option<Pin<Box<dyn Body>>>, Option<String>) {
+        let slot = self.slot_mut(key);
+        slot.flags.clear(OWNED);
+        if !slot.flags.has(DONE) {
+            return (None, None);
+        }
+        let unseen = slot.flags.has(UNSEEN);
+        let body = slot.body.take();
+        (body, unseen.then(|| self.name(key)))
+    }
+
+    pub(crate) fn take_body(&mut self, key: TaskKey) -> Option<Pin<Box<dyn Body>>> {
+        self.slot_mut(key).body.take()
+    }
+
+    pub(crate) fn release_handle(&mut self, key: TaskKey) {
+        self.slot_mut(key).handles -= 1;
+        self.free_if_unused(key);
+    }
+
+    fn free_if_unused(&mut self, key: TaskKey) {
+        let slot = self.slot(key);
+        if slot.handles == 0 && slot.flags.has(DONE) && !slot.flags.has(QUEUED) {
+            let slot = self.tasks.remove(key.index());
+            debug_assert!(slot.body.is_none(), "nobody could retrieve the result");
+            if slot.flags.has(NAMED) {
+                self.names.remove(&key);
+            }
+        }
+    }
+
+    pub(crate) fn name(&self, key: TaskKey) -> String {
+        match self.names.get(&key) {
+            Some(name) => name.to_string(),
+            None => format!("Task-{}", self.slot(key).number),
+        }
+    }
+
+    pub(crate) fn set_name(&mut self, key: TaskKey, name: String) {
+        self.slot_mut(key).flags.set(NAMED);
+        self.names.insert(key, name.into());
+    }
+
+    /// asyncio's `repr` of a task, without its coroutine.
+    pub(crate) fn describe_task(&self, key: TaskKey) -> String {
+        let slot = self.slot(key);
+        let status = match slot.flags {
+            flags if flags.has(CANCELLED) => "cancelled",
+            flags if flags.has(DONE) => "finished",
+            _ if slot.cancels > 0 => "cancelling",
+            _ => "pending",
+        };
+        format!("<Task {status} name='{}'>", self.name(key))
+    }
+
+    /// Asks a task to stop.
+    pub(crate) fn cancel(&mut self, key: TaskKey) -> bool {
+        let slot = self.slot_mut(key);
+        if slot.flags.has(DONE) {
+            slot.flags.clear(UNSEEN);
+            return false;
+        }
+        self.request(key);
+        true
+    }
+
+    /// Makes a request to a task, and to those that it awaits in its place.
+    ///
+    /// A worklist and no recursion: a chain of awaits may be long, or a circle. A circle is cut where it meets itself.
+    fn request(&mut self, first: TaskKey) {
+        let mut todo = Vec::new();
+        let mut visited = Vec::new();
+        let mut next = Some(first);
+        while let Some(key) = next {
+            let slot = self.slot_mut(key);
+            if !slot.flags.has(VISITED.or(DONE)) {
+                slot.cancels += 1;
+                slot.flags.set(REQUESTED);
+                if !slot.flags.has(QUEUED.or(RUNNING)) {
+                    let (youngest, last_step) = (slot.youngest, slot.last_step);
+                    let asked = todo.len();
+                    if self.tell(youngest, last_step, &mut todo) {
+                        self.queue_step(key);
+                    } else if todo.len() > asked {
+                        // Those it awaits are cancelled in its place, and it hears of that from them.
+                        self.slot_mut(key).flags.clear(REQUESTED);
+                        self.slot_mut(key).flags.set(VISITED);
+                        visited.push(key);
+                        todo[asked..].reverse();
+                    } else {
+                        self.queue_step(key);
+                    }
+                }
+            }
+            next = todo.pop();
+        }
+        for key in visited {
+            self.slot_mut(key).flags.clear(VISITED);
+        }
+    }
+
+    pub(crate) fn request_all(&mut self, tasks: Vec<TaskKey>) {
+        tasks.into_iter().for_each(|task| self.request(task));
+    }
+
+    /// A step begins with a request: whatever was pending is told of it.
+    fn raise(&mut self, key: TaskKey) {
+        let slot = self.slot_mut(key);
+        slot.flags.set(RAISING);
+        let (youngest, last_step) = (slot.youngest, slot.last_step);
+        self.raising = true;
+        let mut inner = Vec::new();
+        let told = self.tell(youngest, last_step, &mut inner);
+        if !told && !inner.is_empty() {
+            self.slot_mut(key).flags.clear(REQUESTED);
+        }
+        self.request_all(inner);
+    }
+
+    /// A step has ended pending with a request: see the head of this file. Says whether its coroutine has to be dropped.
+    fn end_request(&mut self, key: TaskKey) -> bool {
+        let slot = self.slot(key);
+        if !slot.flags.has(REQUESTED) {
+            return false;
+        }
+        let (youngest, last_step) = (slot.youngest, slot.last_step);
+        let mut inner = Vec::new();
+        if self.tell(youngest, last_step, &mut inner) {
+            self.queue_step(key);
+        } else if !inner.is_empty() {
+            self.slot_mut(key).flags.clear(REQUESTED);
+        } else if self.slot(key).flags.has(YIELDING) {
+            // Its step is queued, and begins by raising the request.
+        } else if self.slot(key).flags.has(RAISING) {
+            return true;
+        } else {
+            self.queue_step(key);
+        }
+        self.request_all(inner);
+        false
+    }
+
+    /// Takes one request back; at zero a request still kept is forgotten.
+    pub(crate) fn uncancel(&mut self, key: TaskKey) -> usize {
+        let slot = self.slot_mut(key);
+        if slot.cancels > 0 {
+            slot.cancels -= 1;
+            if slot.cancels == 0 {
+                slot.flags.clear(REQUESTED);
+                let youngest = slot.youngest;
+                self.forget_requests(youngest);
+            }
+        }
+        self.slot(key).cancels as usize
+    }
+
+    /// The tasks that have not ended, in the order of their creation.
+    pub(crate) fn in_order_of_creation(&self) -> Vec<TaskKey> {
+        let mut alive: Vec<_> = self
+            .tasks
+            .iter()
+            .filter(|(_, slot)| !slot.flags.has(DONE))
+            .collect();
+        alive.sort_unstable_by_key(|(_, slot)| slot.number);
+        alive
+            .into_iter()
+            .map(|(index, _)| TaskKey::new(index))
+            .collect()
+    }
+
+    /// Cancels every task, for the shutdown. Returns how many there are.
+    pub(crate) fn doom_all(&mut self) -> usize {
+        let doomed = self.in_order_of_creation();
+        self.doomed = doomed.len();
+        for &task in &doomed {
+            self.slot_mut(task).flags.set(DOOMED);
+        }
+        for &task in &doomed {
+            self.cancel(task);
+        }
+        self.doomed
+    }
+
+    /// What the doomed tasks raised, in the order of their creation.
+    pub(crate) fn take_failures(&mut self) -> Vec<TaskFailure> {
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.sort_by_key(|&(number, _)| number);
+        failures.into_iter().map(|(_, failure)| failure).collect()
+    }
+
+    /// Each task that has not ended, and what it waits for.
+    pub(crate) fn stuck_tasks(&self) -> Vec<(String, Waits)> {
+        let stuck = self.in_order_of_creation().into_iter();
+        stuck
+            .map(|key| {
+                (
+                    self.name(key),
+                    self.waits(self.slot(key).youngest, self.slot(key).last_step),
+                )
+            })
+            .collect()
+    }
+
+    /// Forgets what was ready or due, at the end of a run. All tasks have ended.
+    pub(crate) fn clear(&mut self) {
+        debug_assert_eq!(self.alive, 0);
+        for handle in self.ready.drain() {
+            match handle {
+                Handle::Timer(timer) => self.wheel.remove_due(timer),
+                Handle::Step(task) => {
+                    self.slot_mut(task).flags.clear(QUEUED);
+                    self.free_if_unused(task);
+                }
+            }
+        }
+        self.current = None;
+        self.scope = None;
+        self.raising = false;
+        self.stop_after = None;
+        self.doomed = 0;
+    }
+}

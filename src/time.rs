@@ -1,0 +1,481 @@
+//! Waiting for time to pass, and for no longer than that: `sleep` and `wait_for`; and `wrap_future`, which lets futures that
+//! are not ours hear of a cancel.
+
+use std::{
+    any::type_name,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use pin_project_lite::pin_project;
+
+use crate::{
+    error::{Error, Result},
+    event_loop::{Handle, Loop, key::WaiterKey, state::State},
+    scope::Verdict,
+    task::Task,
+    waiter::{Kind, Waiting},
+};
+
+/// Suspends the task for a while.
+///
+/// The counterpart of `asyncio.sleep`. [`Duration::ZERO`] lets the others have a turn of the loop and takes no longer than
+/// that. Otherwise the time begins with the first poll. Sleeps that end at the same instant end in the order
+/// they began.
+///
+/// # Errors
+/// [`Error::Runtime`] outside any loop.
+///
+/// # Cancellation
+/// Ends the sleep at once with [`Error::Cancelled`].
+///
+/// # Dropping
+/// Takes the timer back.
+///
+/// # Examples
+/// ```
+/// use {soloop::{EventLoop, sleep, time}, std::time::Duration};
+///
+/// EventLoop::with_virtual_clock().run(async {
+///     let bedtime = time();
+///     sleep(Duration::from_micros(100)).await?;
+///     assert_eq!(time() - bedtime, Duration::from_micros(100));
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
+pub fn sleep(delay: Duration) -> impl Future<Output = Result<()>> + 'static {
+    Sleep {
+        stage: Stage::Unpolled(delay),
+    }
+}
+
+#[must_use]
+struct Sleep {
+    stage: Stage,
+}
+
+enum Stage {
+    Unpolled(Duration),
+    Yielding { home: Rc<Loop>, since: u32 },
+    Sleeping(Waiting),
+    Over,
+}
+
+impl Future for Sleep {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if let Stage::Unpolled(delay) = self.stage {
+            match Stage::begin(delay) {
+                Ok(begun) => self.stage = begun,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        let ended = match &mut self.stage {
+            Stage::Yielding { home, since } => ready!(home.open(|state| state.poll_yield(*since))),
+            Stage::Sleeping(waiting) => ready!(Pin::new(waiting).poll(cx)),
+            Stage::Unpolled(_) | Stage::Over => panic!("`sleep` polled again after its end"),
+        };
+        self.stage = Stage::Over;
+        Poll::Ready(ended)
+    }
+}
+
+impl Stage {
+    fn begin(delay: Duration) -> Result<Self> {
+        let home = Loop::current().ok_or_else(Error::no_running_loop)?;
+        if delay.is_zero() {
+            let since = home
+                .open(State::yield_now)
+                .ok_or_else(Error::no_running_loop)?;
+            return Ok(Self::Yielding { home, since });
+        }
+        let deadline = home.now().saturating_add(delay);
+        let waiter = home
+            .open(|state| state.begin_sleep(deadline))
+            .ok_or_else(Error::no_running_loop)?;
+        Ok(Self::Sleeping(Waiting::new(home, waiter)))
+    }
+}
+
+/// Runs a coroutine for no longer than a timeout.
+///
+/// The counterpart of `asyncio.wait_for`. The coroutine runs in the caller's task. When the time is over, it is cancelled where it
+/// waits, and once it has ended, the [`Cancelled`](Error::Cancelled) that comes out becomes [`Timeout`](Error::Timeout). A value
+/// that comes out all the same is returned. `None` sets no limit. With a timeout of zero the coroutine is not even started.
+///
+/// The cancel reaches what is pending inside this `wait_for` and nothing else of the task, so that of several in
+/// one `join!` each has a time of its own.
+///
+/// # Errors
+/// Whatever the coroutine raises; [`Error::Timeout`] as above; [`Error::Runtime`] if it has to wait outside any loop.
+///
+/// # Cancellation
+/// Cancels the coroutine. If somebody cancels the task and the time is over as well, `Cancelled` it is.
+///
+/// # Dropping
+/// Drops the coroutine, and takes back the timer and the request to cancel that it may have made.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Error, Event, wait_for}, std::time::Duration};
+///
+/// soloop::run(async {
+///     let never = Event::new();
+///     let waited = wait_for(never.wait(), Duration::from_millis(1)).await;
+///     assert!(matches!(waited, Err(Error::Timeout)));
+///     Ok(())
+/// })?;
+/// # Ok::<(), Error>(())
+/// ```
+pub fn wait_for<T>(
+    coro: impl Future<Output = Result<T>>,
+    timeout: impl Into<Option<Duration>>,
+) -> impl Future<Output = Result<T>> {
+    WaitFor {
+        coroutine: Some(coro),
+        limit: Limit::Unpolled(timeout.into()),
+    }
+}
+
+pin_project! {
+    #[must_use]
+    struct WaitFor<F> {
+        // In this order: a coroutine is dropped inside its limit.
+        #[pin]
+        coroutine: Option<F>,
+        limit: Limit,
+    }
+}
+
+/// How long a `wait_for` may take.
+enum Limit {
+    Unpolled(Option<Duration>),
+    /// For ever.
+    None,
+    /// Until a deadline: its boundary in the task.
+    Scope(Boundary),
+    /// Not at all, and asyncio takes these hops to say so.
+    Zero(Waiting),
+    Over,
+}
+
+impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        if let Limit::Unpolled(timeout) = *this.limit {
+            match Limit::begin::<F, T>(timeout) {
+                Ok(begun) => *this.limit = begun,
+                Err(error) => {
+                    // What need not wait works outside any loop, too.
+                    *this.limit = Limit::Over;
+                    let Some(coroutine) = this
+                        .coroutine
+                        .as_mut()
+                        .as_pin_mut()
+                        .filter(|_| timeout != Some(Duration::ZERO))
+                    else {
+                        return Poll::Ready(Err(error));
+                    };
+                    let polled = coroutine.poll(cx);
+                    this.coroutine.set(None);
+                    return Poll::Ready(if let Poll::Ready(result) = polled {
+                        result
+                    } else {
+                        Err(error)
+                    });
+                }
+            }
+            if let Limit::Zero(_) = this.limit {
+                // It never begins.
+                this.coroutine.set(None);
+            }
+        }
+        let result = match this.limit {
+            Limit::Zero(waiting) => ready!(Pin::new(waiting).poll(cx)).and(Err(Error::Timeout)),
+            Limit::None => ready!(this.coroutine.as_mut().as_pin_mut().expect(RUNS).poll(cx)),
+            Limit::Scope(boundary) => {
+                let inside = boundary.enter()?;
+                let polled = this.coroutine.as_mut().as_pin_mut().expect(RUNS).poll(cx);
+                let verdict = inside.leave(polled.is_pending());
+                let result = match polled {
+                    Poll::Ready(result) => result,
+                    Poll::Pending if verdict == Verdict::Abandon => Err(Error::Cancelled),
+                    Poll::Pending => {
+                        boundary.stay(cx);
+                        return Poll::Pending;
+                    }
+                };
+                this.coroutine.set(None);
+                match result {
+                    Err(Error::Cancelled) if boundary.close() => Err(Error::Timeout),
+                    result => result,
+                }
+            }
+            Limit::Unpolled(_) | Limit::Over => panic!("`wait_for` polled again after its end"),
+        };
+        *this.limit = Limit::Over;
+        this.coroutine.set(None);
+        Poll::Ready(result)
+    }
+}
+
+const RUNS: &str = "the coroutine runs until it ends";
+
+impl Limit {
+    fn begin<F, T>(timeout: Option<Duration>) -> Result<Self> {
+        let Some(timeout) = timeout else {
+            return Ok(Self::None);
+        };
+        let home = Loop::current().ok_or_else(Error::no_running_loop)?;
+        if timeout.is_zero() && !is_task::<F, T>() {
+            let waiter = home
+                .open(State::refuse_to_start)
+                .ok_or_else(Error::no_running_loop)?;
+            return Ok(Self::Zero(Waiting::new(home, waiter)));
+        }
+        let deadline = home.now().saturating_add(timeout);
+        Boundary::draw(home, deadline, timeout.is_zero()).map(Self::Scope)
+    }
+}
+
+/// Whether a coroutine is a [`Task`], which `wait_for` with a timeout of zero cancels, where it starts nothing else.
+///
+/// `F` may borrow, so it has no `TypeId`. If its name should deceive, a coroutine is polled once before its cancel.
+fn is_task<F, T>() -> bool {
+    size_of::<F>() == size_of::<Task<T>>() && type_name::<F>() == type_name::<Task<T>>()
+        || type_name::<F>() == type_name::<&mut Task<T>>()
+        || type_name::<F>() == type_name::<Pin<&mut Task<T>>>()
+}
+
+/// A scope, from the side of the `wait_for` that drew it. Closed when dropped.
+struct Boundary {
+    home: Rc<Loop>,
+    scope: Option<WaiterKey>,
+    /// How many requests to cancel there were when it was drawn.
+    others_before: i64,
+    /// Until the coroutine is pending, there is only the timer's place among equal deadlines.
+    unset: Option<(Duration, u64)>,
+    /// Whether the time is over from the start.
+    at_once: bool,
+}
+
+impl Boundary {
+    fn draw(home: Rc<Loop>, deadline: Duration, at_once: bool) -> Result<Self> {
+        let drawn = home.open(|state| {
+            let (scope, others_before) = state.open_scope()?;
+            Some((scope, others_before, state.wheel.reserve()))
+        });
+        let (scope, others_before, number) = drawn.ok_or_else(Error::no_running_loop)?;
+        Ok(Self {
+            home,
+            scope: Some(scope),
+            others_before,
+            unset: Some((deadline, number)),
+            at_once,
+        })
+    }
+
+    fn enter(&self) -> Result<Inside<'_>> {
+        let scope = self.scope.expect("not closed yet");
+        if !self.home.open(|state| state.enter_scope(scope)) {
+            return Err(Error::no_running_loop());
+        }
+        Ok(Inside {
+            home: &self.home,
+            scope: Some(scope),
+        })
+    }
+
+    /// The coroutine is pending: the timer runs from the first time on, and a combinator's waker is kept.
+    fn stay(&mut self, cx: &mut Context<'_>) {
+        let scope = self.scope.expect("not closed yet");
+        let unset = self.unset.take();
+        let at_once = self.at_once;
+        self.home.stay_pending(scope, cx, |state| match unset {
+            Some(_) if at_once => state.cancel_inside(scope),
+            Some((deadline, number)) => {
+                let timer = state.wheel.insert(deadline, number, scope);
+                state.scope_mut(scope).timer = Some(timer);
+            }
+            None => {}
+        });
+    }
+
+    /// Closes the scope. Says whether its time was over, and nobody else asked for a cancel meanwhile.
+    fn close(&mut self) -> bool {
+        let Some(scope) = self.scope.take() else {
+            return false;
+        };
+        self.home
+            .open(|state| state.close_scope(scope, self.others_before, self.at_once))
+    }
+}
+
+impl Drop for Boundary {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// While a scope's coroutine is being polled. A panic leaves it as well.
+struct Inside<'a> {
+    home: &'a Loop,
+    scope: Option<WaiterKey>,
+}
+
+impl Inside<'_> {
+    fn leave(mut self, pending: bool) -> Verdict {
+        let scope = self.scope.take().expect("left once");
+        self.home.open(|state| state.leave_scope(scope, pending))
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        if let Some(scope) = self.scope {
+            self.home.open(|state| state.leave_scope(scope, false));
+        }
+    }
+}
+
+/// Makes a coroutine of any future, so that a cancel reaches it.
+///
+/// A future that knows nothing of soloop cannot be handed an error. Wrapped like this, it is dropped when its task is
+/// cancelled, and [`Error::Cancelled`] arrives in its place. Without it, a cancel that finds the task inside such a
+/// future drops the whole coroutine, with no chance to clean up. asyncio has `wrap_future` for the same purpose.
+///
+/// # Errors
+/// [`Error::Cancelled`] as above; [`Error::Runtime`] if it has to wait outside any loop.
+///
+/// # Dropping
+/// Drops the future.
+///
+/// # Examples
+/// ```
+/// use soloop::{Error, create_task, sleep, wrap_future};
+///
+/// soloop::run(async {
+///     let task = create_task(async {
+///         let waited = wrap_future(std::future::pending::<()>()).await;
+///         Ok(matches!(waited, Err(Error::Cancelled)))
+///     });
+///     sleep(std::time::Duration::ZERO).await?;
+///     task.cancel();
+///     assert!(task.await?);
+///     Ok(())
+/// })?;
+/// # Ok::<(), Error>(())
+/// ```
+pub fn wrap_future<F: Future>(future: F) -> impl Future<Output = Result<F::Output>> {
+    WrapFuture {
+        future: Some(future),
+        waiting: None,
+    }
+}
+
+pin_project! {
+    #[must_use]
+    struct WrapFuture<F> {
+        #[pin]
+        future: Option<F>,
+        waiting: Option<Waiting>,
+    }
+}
+
+impl<F: Future> Future for WrapFuture<F> {
+    type Output = Result<F::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<F::Output>> {
+        let mut this = self.project();
+        // A request to cancel comes first: the future may be ready as well, and is dropped with what it has.
+        if let Some(waiting) = this.waiting {
+            if let Poll::Ready(told) = Pin::new(waiting).poll(cx) {
+                this.future.set(None);
+                *this.waiting = None;
+                return Poll::Ready(told.map(|()| unreachable!("nobody wakes it")));
+            }
+        }
+        let future = this
+            .future
+            .as_mut()
+            .as_pin_mut()
+            .expect("`wrap_future` polled again after its end");
+        let polled = future.poll(cx);
+        let result = match (polled, &this.waiting) {
+            (Poll::Ready(output), _) => Ok(output),
+            (Poll::Pending, Some(_)) => return Poll::Pending,
+            (Poll::Pending, None) => {
+                match Loop::current().and_then(|home| home.wait_for_cancel(cx)) {
+                    Some(waiting) => {
+                        *this.waiting = Some(waiting);
+                        return Poll::Pending;
+                    }
+                    None => Err(Error::no_running_loop()),
+                }
+            }
+        };
+        this.future.set(None);
+        *this.waiting = None;
+        Poll::Ready(result)
+    }
+}
+
+impl Loop {
+    /// Sees to what a pending scope needs, and keeps a combinator's waker with it.
+    fn stay_pending(&self, scope: WaiterKey, cx: &mut Context<'_>, work: impl FnOnce(&mut State)) {
+        let polled = self.open(|state| {
+            work(state);
+            state.polled_pending(scope, cx.waker())
+        });
+        self.keep_waker(polled, scope, cx);
+    }
+
+    /// A waiter that nothing but a cancel can end.
+    fn wait_for_cancel(self: Rc<Self>, cx: &mut Context<'_>) -> Option<Waiting> {
+        let (waiter, polled) = self.open(|state| {
+            state.current?;
+            let waiter = state.insert_waiter(Kind::Foreign);
+            Some((waiter, state.polled_pending(waiter, cx.waker())))
+        })?;
+        self.keep_waker(polled, waiter, cx);
+        Some(Waiting::new(self, waiter))
+    }
+}
+
+impl State {
+    /// Begins a sleep of the running task.
+    fn begin_sleep(&mut self, deadline: Duration) -> Option<WaiterKey> {
+        self.current?;
+        let waiter = self.insert_waiter(Kind::Sleep { timer: None });
+        let number = self.wheel.reserve();
+        let set = self.wheel.insert(deadline, number, waiter);
+        if let Kind::Sleep { timer } = &mut self.waiters[waiter.index()].kind {
+            *timer = Some(set);
+        }
+        Some(waiter)
+    }
+
+    /// What asyncio does for a timeout of zero: it makes a task, cancels it before its first step, and hears of its end by a
+    /// callback. A number and three hops.
+    fn refuse_to_start(&mut self) -> Option<WaiterKey> {
+        self.current?;
+        self.created += 1;
+        let waiter = self.insert_waiter(Kind::Relay {
+            timer: None,
+            hops: 1,
+        });
+        let relay = self.wheel.insert_due(waiter);
+        self.ready.push(Handle::Timer(relay));
+        if let Kind::Relay { timer, .. } = &mut self.waiters[waiter.index()].kind {
+            *timer = Some(relay);
+        }
+        Some(waiter)
+    }
+}

@@ -1,0 +1,861 @@
+//! Waiters: the one place in the crate where a task stands still, and the queue that every primitive keeps.
+//!
+//! A waiter is a one-shot cell between a suspended task and whoever will let it go on. It leaves `Pending` once, for
+//! `Woken` or for `Cancelled`, and queues its task's step as it does. Later wakes and cancels find it done and have
+//! no effect.
+//!
+//! A waiter leaves its queue's *count* when its task runs, not when it is done: until then it is one of the
+//! `waiters` that a primitive prints. Whether a done waiter also keeps its *place* is the primitive's choice, as in CPython:
+//!
+//! - `Lock` looks at the true head, done or not. A done head says that somebody is on the way already, to take the
+//!   lock or to pass it on.
+//! - All others look for the first that is pending, so there a done waiter is unlinked at once.
+//!
+//! Several waiters may be pending in one task, in a `join!` or `select!`. A waiter counts as awaited if the task polled
+//! it in its last step, or a combinator with wakers of its own keeps it.
+//!
+//! In asyncio a waiter is the bare `Future` that `locks.py` gets from `create_future()`.
+
+use std::{
+    cell::{Cell, OnceCell},
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    rc::{Rc, Weak},
+    task::{Context, Poll, Waker},
+};
+
+use crate::{
+    error::{Error, OTHER_LOOP, Result},
+    event_loop::{
+        Loop,
+        key::{QueueKey, TaskKey, TimerKey, WaiterKey},
+        state::{Errand, State},
+    },
+    scope::Scope,
+    task::{Flags, RAISING, REQUESTED, YIELDING},
+};
+
+/// What can be waited for, by the name it has in reports.
+pub(crate) trait Named {
+    fn name(&self) -> String;
+}
+
+/// A primitive's queue: the tasks that wait for it, first come first served.
+pub(crate) struct Queue {
+    /// The loop that the primitive belongs to: the first that made a task wait.
+    home: OnceCell<(Rc<Loop>, QueueKey)>,
+    /// Which primitive a report should name: this one, or the one that it is a part of.
+    owner: OnceCell<Weak<dyn Named>>,
+    /// How many waiters there are, done ones included.
+    len: Cell<usize>,
+    /// Whether a done waiter keeps its place.
+    keeps_place: bool,
+}
+
+impl Queue {
+    /// A queue for `Lock`, in which a done waiter keeps its place.
+    pub(crate) const fn keeping_place() -> Self {
+        Self {
+            home: OnceCell::new(),
+            owner: OnceCell::new(),
+            len: Cell::new(0),
+            keeps_place: true,
+        }
+    }
+
+    /// A queue in which only those stand who are still pending.
+    pub(crate) const fn of_pending() -> Self {
+        Self {
+            home: OnceCell::new(),
+            owner: OnceCell::new(),
+            len: Cell::new(0),
+            keeps_place: false,
+        }
+    }
+
+    /// Has reports name another primitive, of which this one is a part.
+    pub(crate) fn owned_by(&self, owner: Weak<dyn Named>) {
+        // Set while the primitive is made, hence once.
+        let _ = self.owner.set(owner);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    /// Whether nobody waits, or everybody who does has been cancelled.
+    pub(crate) fn all_cancelled(&self) -> bool {
+        self.len.get() == 0
+            || self
+                .with(|list| list.pending + list.woken == 0)
+                .unwrap_or(true)
+    }
+
+    /// Joins the queue, at its end.
+    ///
+    /// # Errors
+    /// [`Error::Runtime`] outside any loop, and in another loop than the queue's.
+    pub(crate) fn enter<N: Named + 'static>(&self, primitive: &Rc<N>) -> Result<Place<'_>> {
+        let (home, queue) = self.home(primitive)?;
+        let Some(waiter) = home.open(|state| state.enter_queue(*queue)) else {
+            return Err(self.not_here(primitive));
+        };
+        self.len.set(self.len.get() + 1);
+        Ok(Place {
+            queue: self,
+            home,
+            waiter: Some(waiter),
+            woken: false,
+        })
+    }
+
+    fn home<N: Named + 'static>(&self, primitive: &Rc<N>) -> Result<&(Rc<Loop>, QueueKey)> {
+        if let Some(home) = self.home.get() {
+            return Ok(home);
+        }
+        let running =
+            Loop::current().filter(|running| running.open(|state| state.current.is_some()));
+        let running = running.ok_or_else(Error::no_running_loop)?;
+        let primitive: Weak<dyn Named> = Rc::downgrade(primitive) as Weak<dyn Named>;
+        let owner = self.owner.get().cloned().unwrap_or(primitive);
+        Ok(self.home.get_or_init(|| {
+            let queue = running.open(|state| state.insert_queue(owner, self.keeps_place));
+            (running, queue)
+        }))
+    }
+
+    /// Why nobody can wait here now.
+    fn not_here<N: Named>(&self, primitive: &Rc<N>) -> Error {
+        match Loop::current() {
+            Some(running)
+                if self
+                    .home
+                    .get()
+                    .is_some_and(|(home, _)| !Rc::ptr_eq(home, &running)) =>
+            {
+                Error::Runtime(format!("{} {OTHER_LOOP}", primitive.name()).into())
+            }
+            _ => Error::no_running_loop(),
+        }
+    }
+
+    /// Wakes the waiter at the head, unless that one is done. `Lock`'s way.
+    pub(crate) fn wake_head(&self) {
+        self.on_list(|state, queue| state.wake_head(queue));
+    }
+
+    /// Wakes the first waiter that is pending, if there is one. Everybody else's way.
+    pub(crate) fn wake_next(&self) -> bool {
+        self.on_list(|state, queue| state.wake_head(queue))
+            .unwrap_or(false)
+    }
+
+    /// Wakes the first `n` that are pending.
+    pub(crate) fn wake(&self, n: usize) {
+        self.on_list(|state, queue| {
+            let mut left = n;
+            while left > 0 && state.wake_head(queue) {
+                left -= 1;
+            }
+        });
+    }
+
+    fn on_list<R>(&self, work: impl FnOnce(&mut State, QueueKey) -> R) -> Option<R> {
+        if self.len.get() == 0 {
+            return None;
+        }
+        let (home, queue) = self.home.get()?;
+        Some(home.open(|state| work(state, *queue)))
+    }
+
+    fn with<R>(&self, look: impl FnOnce(&WaitList) -> R) -> Option<R> {
+        self.on_list(|state, queue| look(&state.queues[queue.index()]))
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // Nobody is left in it: a place in the queue borrows from it.
+        if let Some((home, queue)) = self.home.take() {
+            home.open(|state| state.queues.remove(queue.index()));
+        }
+    }
+}
+
+/// A task's place in a primitive's queue, and the future of its turn. Given up when dropped.
+#[must_use]
+pub(crate) struct Place<'a> {
+    queue: &'a Queue,
+    home: &'a Loop,
+    waiter: Option<WaiterKey>,
+    woken: bool,
+}
+
+impl Place<'_> {
+    /// Gives the place up. Says whether its waiter had been woken, whatever came of that.
+    pub(crate) fn leave(&mut self) -> bool {
+        if let Some(waiter) = self.waiter.take() {
+            self.woken = self.home.open(|state| state.remove(waiter)) == Wake::Woken;
+            self.queue.len.set(self.queue.len.get() - 1);
+        }
+        self.woken
+    }
+}
+
+impl Future for Place<'_> {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let waiter = self.waiter.expect("polled again after its turn had come");
+        let settled = std::task::ready!(self.home.poll_waiter(waiter, cx));
+        if settled.removed {
+            self.waiter = None;
+            self.woken = settled.woken;
+            self.queue.len.set(self.queue.len.get() - 1);
+        }
+        Poll::Ready(settled.result)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+/// A waiter in no queue, and the future of its wake: a sleep, say. Removed when dropped.
+#[must_use]
+pub(crate) struct Waiting {
+    home: Rc<Loop>,
+    waiter: Option<WaiterKey>,
+}
+
+impl Waiting {
+    pub(crate) fn new(home: Rc<Loop>, waiter: WaiterKey) -> Self {
+        Self {
+            home,
+            waiter: Some(waiter),
+        }
+    }
+}
+
+impl Future for Waiting {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let waiter = self.waiter.expect("polled again after its wake");
+        let settled = std::task::ready!(self.home.poll_waiter(waiter, cx));
+        if settled.removed {
+            self.waiter = None;
+        }
+        Poll::Ready(settled.result)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(waiter) = self.waiter {
+            self.home.open(|state| state.remove(waiter));
+        }
+    }
+}
+
+impl Loop {
+    /// Polls a waiter, and removes it if it is done.
+    pub(crate) fn poll_waiter(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
+        match self.open(|state| state.poll_waiter(waiter, cx.waker())) {
+            Polled::Settled(settled) => Poll::Ready(settled),
+            polled => {
+                self.keep_waker(polled, waiter, cx);
+                Poll::Pending
+            }
+        }
+    }
+
+    /// A combinator's waker is kept by what it polled: cloning it, and dropping the old one, is user code.
+    pub(crate) fn keep_waker(&self, polled: Polled, waiter: WaiterKey, cx: &mut Context<'_>) {
+        if let Polled::KeepWaker = polled {
+            let waker = cx.waker().clone();
+            let old = self.open(|state| state.keep_waker(waiter, waker));
+            drop(old);
+        }
+    }
+}
+
+/// How a waiter stands. In this order: it only ever gets greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wake {
+    Pending,
+    Woken,
+    Cancelled,
+}
+
+/// What a waiter stands in or waits for.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// A primitive's queue, between two others.
+    Queue {
+        queue: QueueKey,
+        previous: Option<WaiterKey>,
+        next: Option<WaiterKey>,
+    },
+    /// A timer.
+    Sleep { timer: Option<TimerKey> },
+    /// So many hops: a callback that queues a callback, in asyncio.
+    Relay { timer: Option<TimerKey>, hops: u32 },
+    /// The end of a task.
+    Join { task: TaskKey },
+    /// A future that is not ours, made able to hear of a cancel.
+    Foreign,
+    /// No wait itself, but a `wait_for` around others.
+    Scope(Scope),
+}
+
+/// A waiter as the loop keeps it.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    wake: Wake,
+    pub(crate) kind: Kind,
+    /// Whom to queue. None once the task has ended and the future has survived it.
+    pub(crate) task: Option<TaskKey>,
+    /// The innermost `wait_for` around it.
+    pub(crate) scope: Option<WaiterKey>,
+    /// Its neighbours among the waiters of the same task and scope.
+    pub(crate) younger: Option<WaiterKey>,
+    pub(crate) older: Option<WaiterKey>,
+    /// The task's step that polled it last.
+    pub(crate) polled: u32,
+    /// The waker of a combinator, kept in the state's slab of them.
+    foreign: Option<u32>,
+}
+
+impl Waiter {
+    pub(crate) fn is_pending(&self) -> bool {
+        self.wake == Wake::Pending
+    }
+
+    /// Whether the task awaits it, if the boundary around it was last polled in this step.
+    pub(crate) fn is_awaited(&self, step: u32) -> bool {
+        self.polled == step || self.foreign.is_some()
+    }
+}
+
+/// A queue of waiters as the loop keeps it.
+///
+/// Invariant: the list has `pending` waiters, and also the `woken` and the `cancelled` ones if they keep their place.
+pub(crate) struct WaitList {
+    first: Option<WaiterKey>,
+    last: Option<WaiterKey>,
+    pending: u32,
+    woken: u32,
+    cancelled: u32,
+    keeps_place: bool,
+    owner: Weak<dyn Named>,
+}
+
+impl WaitList {
+    fn count(&mut self, wake: Wake) -> &mut u32 {
+        match wake {
+            Wake::Pending => &mut self.pending,
+            Wake::Woken => &mut self.woken,
+            Wake::Cancelled => &mut self.cancelled,
+        }
+    }
+}
+
+impl fmt::Debug for WaitList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} pending, {} woken, {} cancelled",
+            self.pending, self.woken, self.cancelled
+        )
+    }
+}
+
+/// What came of polling a waiter.
+pub(crate) enum Polled {
+    Pending,
+    /// Pending, and polled with a waker of a combinator that is to be kept.
+    KeepWaker,
+    Settled(Settled),
+}
+
+/// The end of a wait.
+pub(crate) struct Settled {
+    pub(crate) result: Result<()>,
+    /// Whether it was woken, even if a request to cancel came after that.
+    pub(crate) woken: bool,
+    /// Whether the waiter is gone. It stays if it could not be polled at all.
+    pub(crate) removed: bool,
+}
+
+impl State {
+    pub(crate) fn insert_queue(&mut self, owner: Weak<dyn Named>, keeps_place: bool) -> QueueKey {
+        let list = WaitList {
+            first: None,
+            last: None,
+            pending: 0,
+            woken: 0,
+            cancelled: 0,
+            keeps_place,
+            owner,
+        };
+        QueueKey::new(self.queues.insert(list))
+    }
+
+    /// Makes a waiter of the running task, in the scope that is being polled.
+    pub(crate) fn insert_waiter(&mut self, kind: Kind) -> WaiterKey {
+        let key = WaiterKey::new(self.waiters.insert(Waiter {
+            wake: Wake::Pending,
+            kind,
+            task: self.current,
+            scope: self.scope,
+            younger: None,
+            older: None,
+            polled: self.steps,
+            foreign: None,
+        }));
+        self.adopt(key);
+        key
+    }
+
+    /// Joins a queue, unless no task of this loop is running.
+    fn enter_queue(&mut self, queue: QueueKey) -> Option<WaiterKey> {
+        self.current?;
+        let list = &mut self.queues[queue.index()];
+        list.pending += 1;
+        let previous = list.last;
+        let key = self.insert_waiter(Kind::Queue {
+            queue,
+            previous,
+            next: None,
+        });
+        self.queues[queue.index()].last = Some(key);
+        match previous {
+            None => self.queues[queue.index()].first = Some(key),
+            Some(previous) => *self.next_in_queue(previous) = Some(key),
+        }
+        Some(key)
+    }
+
+    /// Wakes the waiter at the head of a queue, if it is pending.
+    fn wake_head(&mut self, queue: QueueKey) -> bool {
+        match self.queues[queue.index()].first {
+            Some(first) if self.waiters[first.index()].is_pending() => {
+                self.settle(first, Wake::Woken);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Lets a pending waiter go on, woken or cancelled.
+    pub(crate) fn settle(&mut self, key: WaiterKey, wake: Wake) {
+        let waiter = &mut self.waiters[key.index()];
+        debug_assert!(waiter.is_pending(), "a waiter is settled once");
+        waiter.wake = wake;
+        let task = waiter.task;
+        if let Kind::Queue {
+            queue,
+            previous,
+            next,
+        } = waiter.kind
+        {
+            let list = &mut self.queues[queue.index()];
+            list.pending -= 1;
+            *list.count(wake) += 1;
+            if !list.keeps_place {
+                self.unlink(queue, previous, next);
+            }
+        }
+        if let Some(task) = task {
+            self.queue_step(task);
+        }
+        self.wake_foreign(key);
+    }
+
+    /// Wakes the combinator that polls a waiter, if one does.
+    pub(crate) fn wake_foreign(&mut self, key: WaiterKey) {
+        if let Some(foreign) = self.waiters[key.index()].foreign.take() {
+            self.outbox
+                .push(Errand::Wake(self.foreign.remove(foreign as usize)));
+        }
+    }
+
+    /// Takes a waiter out of everything, and says how it stood.
+    pub(crate) fn remove(&mut self, key: WaiterKey) -> Wake {
+        self.disown(key);
+        let waiter = self.waiters.remove(key.index());
+        if let Some(foreign) = waiter.foreign {
+            self.outbox
+                .push(Errand::Drop(self.foreign.remove(foreign as usize)));
+        }
+        match waiter.kind {
+            Kind::Queue {
+                queue,
+                previous,
+                next,
+            } => {
+                let list = &mut self.queues[queue.index()];
+                *list.count(waiter.wake) -= 1;
+                if list.keeps_place || waiter.wake == Wake::Pending {
+                    self.unlink(queue, previous, next);
+                }
+            }
+            Kind::Sleep { timer: Some(timer) }
+            | Kind::Relay {
+                timer: Some(timer), ..
+            } => self.wheel.cancel(timer),
+            Kind::Join { task } => self.slot_mut(task).joiner = None,
+            Kind::Sleep { timer: None }
+            | Kind::Relay { timer: None, .. }
+            | Kind::Foreign
+            | Kind::Scope(_) => {}
+        }
+        waiter.wake
+    }
+
+    fn unlink(&mut self, queue: QueueKey, previous: Option<WaiterKey>, next: Option<WaiterKey>) {
+        match previous {
+            None => self.queues[queue.index()].first = next,
+            Some(previous) => *self.next_in_queue(previous) = next,
+        }
+        match next {
+            None => self.queues[queue.index()].last = previous,
+            Some(next) => match &mut self.waiters[next.index()].kind {
+                Kind::Queue {
+                    previous: before, ..
+                } => *before = previous,
+                _ => unreachable!("a queue links only those who stand in it"),
+            },
+        }
+    }
+
+    fn next_in_queue(&mut self, key: WaiterKey) -> &mut Option<WaiterKey> {
+        match &mut self.waiters[key.index()].kind {
+            Kind::Queue { next, .. } => next,
+            _ => unreachable!("a queue links only those who stand in it"),
+        }
+    }
+
+    fn poll_waiter(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
+        let Some(current) = self.current else {
+            // Another executor, or a loop that has ended.
+            let result = Err(Error::no_running_loop());
+            return Polled::Settled(Settled {
+                result,
+                woken: false,
+                removed: false,
+            });
+        };
+        let waiter = &mut self.waiters[key.index()];
+        let was_pending = mem::replace(&mut waiter.polled, self.steps) != self.steps;
+        let wake = waiter.wake;
+        let result = match wake {
+            Wake::Pending => {
+                if waiter.task != Some(current) || waiter.scope != self.scope {
+                    self.move_here(key);
+                }
+                return self.polled_pending(key, waker);
+            }
+            Wake::Woken if self.raising && was_pending && self.raises() => Err(Error::Cancelled),
+            Wake::Woken => Ok(()),
+            Wake::Cancelled => Err(Error::Cancelled),
+        };
+        if result.is_err() {
+            self.delivered();
+        }
+        let woken = self.remove(key) == Wake::Woken;
+        Polled::Settled(Settled {
+            result,
+            woken,
+            removed: true,
+        })
+    }
+
+    pub(crate) fn polled_pending(&self, key: WaiterKey, waker: &Waker) -> Polled {
+        let kept = self.waiters[key.index()]
+            .foreign
+            .map(|foreign| &self.foreign[foreign as usize]);
+        let own = waker.data() == self.own_waker;
+        match kept {
+            None if own => Polled::Pending,
+            Some(kept) if kept.will_wake(waker) => Polled::Pending,
+            _ => Polled::KeepWaker,
+        }
+    }
+
+    /// Keeps a combinator's waker with a waiter, and returns the one that it had before.
+    fn keep_waker(&mut self, key: WaiterKey, waker: Waker) -> Option<Waker> {
+        match self.waiters[key.index()].foreign {
+            Some(foreign) => Some(mem::replace(&mut self.foreign[foreign as usize], waker)),
+            None => {
+                let foreign = self.foreign.insert(waker);
+                self.waiters[key.index()].foreign =
+                    Some(u32::try_from(foreign).expect("fewer wakers than waiters"));
+                None
+            }
+        }
+    }
+
+    /// A bare yield begins: the task's own step is queued. Returns the step it was in.
+    pub(crate) fn yield_now(&mut self) -> Option<u32> {
+        let current = self.current?;
+        self.queue_step(current);
+        self.slot_mut(current).flags.set(YIELDING);
+        let mut scope = self.scope;
+        while let Some(key) = scope {
+            self.scope_flags(key).set(YIELDING);
+            scope = self.waiters[key.index()].scope;
+        }
+        Some(self.steps)
+    }
+
+    /// A bare yield goes on in the next step, or raises there.
+    pub(crate) fn poll_yield(&mut self, since: u32) -> Poll<Result<()>> {
+        let Some(_) = self.current else {
+            return Poll::Ready(Err(Error::no_running_loop()));
+        };
+        if since == self.steps {
+            return Poll::Pending;
+        }
+        if self.raising && self.raises() {
+            self.delivered();
+            return Poll::Ready(Err(Error::Cancelled));
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether a request is to be raised by what is polled here and was pending before.
+    fn raises(&self) -> bool {
+        self.boundaries().any(|flags| flags.has(RAISING))
+    }
+
+    /// A request counts as delivered, to every boundary around the place where it was raised.
+    pub(crate) fn delivered(&mut self) {
+        if !self.raising {
+            return;
+        }
+        let mut scope = self.scope;
+        while let Some(key) = scope {
+            settle_request(self.scope_flags(key));
+            scope = self.waiters[key.index()].scope;
+        }
+        if let Some(current) = self.current {
+            settle_request(&mut self.slot_mut(current).flags);
+        }
+    }
+
+    /// The flags of the scopes around what is being polled, innermost first, and of the task.
+    fn boundaries(&self) -> impl Iterator<Item = Flags> {
+        let mut scope = self.scope;
+        let scopes = std::iter::from_fn(move || {
+            let waiter = &self.waiters[scope?.index()];
+            scope = waiter.scope;
+            match &waiter.kind {
+                Kind::Scope(scope) => Some(scope.flags),
+                _ => unreachable!("a scope is a scope"),
+            }
+        });
+        scopes.chain(self.current.map(|current| self.slot(current).flags))
+    }
+
+    /// Tells whatever is awaited of a request to cancel. Waits for tasks are not told: the tasks are to be cancelled in
+    /// their place, in the order in which they are listed. Says whether anything was told.
+    pub(crate) fn tell(
+        &mut self,
+        youngest: Option<WaiterKey>,
+        step: u32,
+        inner: &mut Vec<TaskKey>,
+    ) -> bool {
+        let mut todo = Vec::new();
+        let mut next = self.list(youngest, step, &mut todo);
+        let mut told = false;
+        while let Some(key) = next {
+            let waiter = &self.waiters[key.index()];
+            match &waiter.kind {
+                Kind::Scope(scope) => {
+                    let (youngest, polled) = (scope.youngest, waiter.polled);
+                    next = self.list(youngest, polled, &mut todo);
+                    continue;
+                }
+                _ if !waiter.is_pending() => {}
+                Kind::Join { task } => inner.push(*task),
+                _ => {
+                    self.settle(key, Wake::Cancelled);
+                    told = true;
+                }
+            }
+            next = todo.pop();
+        }
+        told
+    }
+
+    /// Lists the awaited waiters of a boundary, the eldest last, and takes that one off the list.
+    fn list(
+        &self,
+        youngest: Option<WaiterKey>,
+        step: u32,
+        list: &mut Vec<WaiterKey>,
+    ) -> Option<WaiterKey> {
+        let mut next = youngest;
+        while let Some(key) = next {
+            let waiter = &self.waiters[key.index()];
+            next = waiter.older;
+            if waiter.is_awaited(step) {
+                if next.is_none() {
+                    return Some(key);
+                }
+                list.push(key);
+            }
+        }
+        list.pop()
+    }
+
+    /// Puts a waiter among those of its task and scope.
+    fn adopt(&mut self, key: WaiterKey) {
+        let waiter = &self.waiters[key.index()];
+        let (task, scope) = (waiter.task, waiter.scope);
+        let Some(youngest) = self.youngest(task, scope) else {
+            return;
+        };
+        let older = youngest.replace(key);
+        self.waiters[key.index()].older = older;
+        if let Some(older) = older {
+            self.waiters[older.index()].younger = Some(key);
+        }
+    }
+
+    /// Takes a waiter from among those of its task and scope.
+    fn disown(&mut self, key: WaiterKey) {
+        let waiter = &mut self.waiters[key.index()];
+        let (task, scope) = (waiter.task, waiter.scope);
+        let (younger, older) = (waiter.younger.take(), waiter.older.take());
+        if let Some(older) = older {
+            self.waiters[older.index()].younger = younger;
+        }
+        if let Some(younger) = younger {
+            self.waiters[younger.index()].older = older;
+        } else if let Some(youngest) = self.youngest(task, scope) {
+            *youngest = older;
+        }
+    }
+
+    /// Where the list of a scope's waiters begins, or that of a task's which stand in no scope.
+    fn youngest(
+        &mut self,
+        task: Option<TaskKey>,
+        scope: Option<WaiterKey>,
+    ) -> Option<&mut Option<WaiterKey>> {
+        match scope {
+            Some(scope) => match &mut self.waiters[scope.index()].kind {
+                Kind::Scope(scope) => Some(&mut scope.youngest),
+                _ => unreachable!("a scope is a scope"),
+            },
+            None => Some(&mut self.slot_mut(task?).youngest),
+        }
+    }
+
+    /// Moves a waiter to the task and the scope that poll it now: its future has wandered.
+    pub(crate) fn move_here(&mut self, key: WaiterKey) {
+        self.move_to(key, self.current, self.scope);
+    }
+
+    pub(crate) fn move_to(
+        &mut self,
+        key: WaiterKey,
+        task: Option<TaskKey>,
+        scope: Option<WaiterKey>,
+    ) {
+        self.disown(key);
+        let waiter = &mut self.waiters[key.index()];
+        (waiter.task, waiter.scope) = (task, scope);
+        self.adopt(key);
+    }
+
+    /// Cuts the waiters that survive their task from it.
+    pub(crate) fn detach_waiters(&mut self, task: TaskKey) {
+        let mut lists = Vec::new();
+        let mut next = self.slot_mut(task).youngest.take();
+        let mut inside = false;
+        while let Some(key) = next {
+            let waiter = &mut self.waiters[key.index()];
+            waiter.task = None;
+            next = waiter.older;
+            if !inside {
+                (waiter.younger, waiter.older) = (None, None);
+            }
+            if let Kind::Scope(scope) = &waiter.kind {
+                lists.extend(scope.youngest);
+            }
+            if next.is_none() {
+                next = lists.pop();
+                inside = true;
+            }
+        }
+    }
+
+    /// What a task waits for, for a report.
+    pub(crate) fn waits(&self, youngest: Option<WaiterKey>, step: u32) -> Waits {
+        let mut todo = Vec::new();
+        let mut next = self.list(youngest, step, &mut todo);
+        let mut waits = Vec::new();
+        while let Some(key) = next {
+            let waiter = &self.waiters[key.index()];
+            match &waiter.kind {
+                Kind::Scope(scope) => {
+                    next = self.list(scope.youngest, waiter.polled, &mut todo);
+                    continue;
+                }
+                Kind::Queue { queue, .. } => {
+                    waits.push(Wait::Primitive(self.queues[queue.index()].owner.clone()))
+                }
+                Kind::Join { task } => waits.push(Wait::Words(self.describe_task(*task))),
+                Kind::Sleep { .. } | Kind::Relay { .. } => {
+                    waits.push(Wait::Words("a timer".into()))
+                }
+                Kind::Foreign => waits.push(Wait::Words("a future from elsewhere".into())),
+            }
+            next = todo.pop();
+        }
+        Waits(waits)
+    }
+}
+
+fn settle_request(flags: &mut Flags) {
+    if flags.has(RAISING) {
+        flags.clear(REQUESTED);
+    }
+}
+
+/// What a task waits for.
+pub(crate) struct Waits(Vec<Wait>);
+
+enum Wait {
+    Primitive(Weak<dyn Named>),
+    Words(String),
+}
+
+impl Waits {
+    /// The names of it all. Looks into the primitives, and so into the loop's state.
+    pub(crate) fn describe(&self) -> String {
+        let names: Vec<_> = self
+            .0
+            .iter()
+            .map(|wait| match wait {
+                Wait::Primitive(primitive) => primitive
+                    .upgrade()
+                    .map_or_else(|| "a primitive that is gone".into(), |p| p.name()),
+                Wait::Words(words) => words.clone(),
+            })
+            .collect();
+        if names.is_empty() {
+            "a future from elsewhere".into()
+        } else {
+            names.join(" and ")
+        }
+    }
+}
