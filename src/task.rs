@@ -20,6 +20,7 @@ use std::{
     fmt,
     future::Future,
     marker::PhantomData,
+    mem,
     pin::Pin,
     rc::Rc,
     sync::{Arc, Weak},
@@ -33,9 +34,9 @@ use crate::{
     event_loop::{
         Handle, Loop, TaskWaker,
         key::{TaskKey, WaiterKey},
-        state::State,
+        state::{Errand, State},
     },
-    waiter::{Kind, Waits, Wake},
+    waiter::{Kind, Moment, Waits, Wake},
 };
 
 /// A task: a coroutine that the loop runs, and the future of its result.
@@ -69,7 +70,8 @@ pub struct Task<T> {
     /// Invariant: counts among the slot's handles, and keeps the result there.
     handle: TaskHandle,
     awaiting: Awaiting,
-    result: PhantomData<fn() -> T>,
+    /// Knows the type of the result, so that nobody who awaits the task has to say more of it.
+    claim: fn(Unclaimed) -> Result<T>,
 }
 
 /// How a [`Task`] is being awaited.
@@ -77,15 +79,18 @@ pub(crate) enum Awaiting {
     Nothing,
     Task(WaiterKey),
     /// By the task itself, since this step.
-    Itself(u32),
+    Itself(Moment),
 }
 
 impl<T> Task<T> {
-    pub(crate) fn new(home: Rc<Loop>, key: TaskKey) -> Self {
+    pub(crate) fn new(home: Rc<Loop>, key: TaskKey) -> Self
+    where
+        T: 'static,
+    {
         Self {
             handle: TaskHandle { home, key },
             awaiting: Awaiting::Nothing,
-            result: PhantomData,
+            claim,
         }
     }
 
@@ -145,12 +150,14 @@ impl<T> Task<T> {
     }
 }
 
-impl<T: 'static> Future for Task<T> {
+impl<T> Future for Task<T> {
     type Output = Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let Self {
-            handle, awaiting, ..
+            handle,
+            awaiting,
+            claim,
         } = &mut *self;
         let handle = &*handle;
         let TaskHandle { home, key } = handle;
@@ -164,8 +171,9 @@ impl<T: 'static> Future for Task<T> {
         let outcome = match *awaiting {
             Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
             Awaiting::Itself(since) => ready!(home.open(|state| state.poll_yield(since)))
+                .result()
                 .and_then(|()| Err(Error::Runtime(format!("{AWAITS_ITSELF} {handle:?}").into()))),
-            Awaiting::Task(waiter) => ready!(home.poll_waiter(waiter, cx)).result,
+            Awaiting::Task(waiter) => ready!(home.poll_waiter(waiter, cx)).result(),
         };
         *awaiting = Awaiting::Nothing;
         match outcome {
@@ -176,7 +184,7 @@ impl<T: 'static> Future for Task<T> {
 }
 
 /// Takes the result out of a task's body, which is then gone.
-fn claim<T: 'static>(body: Option<Pin<Box<dyn Body>>>) -> Result<T> {
+fn claim<T: 'static>(body: Unclaimed) -> Result<T> {
     let mut result: Option<Result<T>> = None;
     body.expect("`Task` polled again after its result")
         .as_mut()
@@ -196,11 +204,7 @@ impl<T> Drop for Task<T> {
         if let (Some(name), Some(error)) =
             (unseen, unclaimed.as_ref().and_then(|body| body.error()))
         {
-            home.report(TaskFailure {
-                message: NEVER_RETRIEVED,
-                name,
-                error,
-            });
+            home.report(TaskFailure::new(NEVER_RETRIEVED, name, error));
         }
         drop(unclaimed);
     }
@@ -347,9 +351,20 @@ pub struct TaskFailure {
     message: &'static str,
     name: String,
     error: Error,
+    /// Like all that belongs to a loop, it stays on the loop's thread.
+    stays: PhantomData<Rc<()>>,
 }
 
 impl TaskFailure {
+    pub(crate) fn new(message: &'static str, name: String, error: Error) -> Self {
+        Self {
+            message,
+            name,
+            error,
+            stays: PhantomData,
+        }
+    }
+
     /// The task's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -516,7 +531,7 @@ impl<F: Future<Output = Result<T>>, T> Step for Main<F, T> {
 /// The coroutine that is taking a step: out of its slot for as long, so that nothing is borrowed meanwhile.
 pub(crate) struct Stepping<'a, 'b> {
     /// `None` for main.
-    pub(crate) body: Option<Pin<Box<dyn Body>>>,
+    pub(crate) body: Unclaimed,
     pub(crate) main: Option<Pin<&'a mut (dyn Step + 'b)>>,
 }
 
@@ -544,7 +559,7 @@ impl Stepping<'_, '_> {
 
 /// What a task is and what happens to it, as bits: most of them are asked together, after every step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Flags(u16);
+pub(crate) struct Flags(u32);
 
 impl Flags {
     pub(crate) const NONE: Self = Self(0);
@@ -594,14 +609,21 @@ pub(crate) const DOOMED: Flags = Flags(1 << 11);
 pub(crate) const VISITED: Flags = Flags(1 << 12);
 /// It is the main task, which the caller of `run` holds.
 pub(crate) const MAIN: Flags = Flags(1 << 13);
+/// A waker was given out for it.
+pub(crate) const ADOPTED: Flags = Flags(1 << 15);
+/// A bare yield of it was polled with a combinator's waker, which is to be woken when its next step begins.
+pub(crate) const YIELDED_INSIDE: Flags = Flags(1 << 16);
 /// A scope's timer has struck.
 pub(crate) const STRUCK: Flags = Flags(1 << 14);
+
+/// What makes a step begin in another way than most.
+const UNUSUAL: Flags = DONE.or(REQUESTED).or(ADOPTED).or(YIELDED_INSIDE);
 
 /// A task as the loop keeps it.
 #[derive(Debug)]
 pub(crate) struct Slot {
     /// Invariant: none during a step, for main, and once the result has been retrieved.
-    body: Option<Pin<Box<dyn Body>>>,
+    body: Unclaimed,
     /// The waker that was given out for it, as long as a clone is left.
     waker: Weak<TaskWaker>,
     /// Its place in the order of creation.
@@ -621,20 +643,34 @@ pub(crate) struct Slot {
     pub(crate) flags: Flags,
 }
 
+impl Slot {
+    #[inline]
+    fn begin_step(&mut self, step: u32) -> Unclaimed {
+        self.last_step = step;
+        self.flags.clear(QUEUED.or(YIELDING));
+        self.flags.set(STARTED.or(RUNNING));
+        self.body.take()
+    }
+}
+
 impl fmt::Debug for dyn Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("coroutine")
     }
 }
 
-/// How a step begins.
-pub(crate) enum Begin {
-    /// Not at all: the task has ended.
-    Nothing,
-    /// By dropping the coroutine: the task was cancelled before it began.
-    Discard(Option<Pin<Box<dyn Body>>>),
-    /// By polling it, with the waker that the task has adopted, or else the spare one.
-    Poll(Option<Pin<Box<dyn Body>>>, Option<Waker>),
+/// What is next in a turn. The coroutine comes with it, but for main's.
+pub(crate) enum Next {
+    /// A step, to be taken with the spare waker.
+    Step(TaskKey),
+    /// A step, to be taken with the waker that the task has adopted.
+    StepWith(TaskKey, Waker),
+    /// The end of a task that was cancelled before its first step: its coroutine is to be dropped.
+    Discard(TaskKey),
+    /// Somebody has to be woken before anything else runs.
+    Errands,
+    /// Nothing: the turn is over.
+    None,
 }
 
 /// How a step ends.
@@ -647,13 +683,13 @@ pub(crate) enum After {
 
 /// What awaiting a task begins with.
 pub(crate) enum Join {
-    Done(Option<Pin<Box<dyn Body>>>),
+    Done(Unclaimed),
     Waiting(Awaiting),
     Refused(Error),
 }
 
-/// A task's error that nobody can retrieve, until it is reported.
-type Unclaimed = (Option<Pin<Box<dyn Body>>>, Option<TaskFailure>);
+/// What is left of an ended task: its result, unless that has been retrieved.
+pub(crate) type Unclaimed = Option<Pin<Box<dyn Body>>>;
 
 impl State {
     pub(crate) fn slot(&self, key: TaskKey) -> &Slot {
@@ -673,12 +709,7 @@ impl State {
         self.insert_task(None, MAIN.or(QUEUED), 0)
     }
 
-    fn insert_task(
-        &mut self,
-        body: Option<Pin<Box<dyn Body>>>,
-        flags: Flags,
-        handles: u32,
-    ) -> TaskKey {
+    fn insert_task(&mut self, body: Unclaimed, flags: Flags, handles: u32) -> TaskKey {
         self.created += 1;
         self.alive += 1;
         let key = TaskKey::new(self.tasks.insert(Slot {
@@ -706,29 +737,93 @@ impl State {
         }
     }
 
-    /// Begins a step. A request that is kept is told to what was pending.
-    pub(crate) fn begin_step(&mut self, key: TaskKey, spare: &Waker) -> Begin {
-        let slot = &mut self.tasks[key.index()];
-        slot.flags.clear(QUEUED.or(YIELDING));
+    /// Takes the next handle of the turn. Timers run here and now; a step begins, and is the caller's to take.
+    #[inline]
+    pub(crate) fn next(&mut self, body: &mut Unclaimed) -> Next {
+        loop {
+            match self.ready.pop() {
+                None => return Next::None,
+                Some(Handle::Step(key)) => {
+                    let slot = &mut self.tasks[key.index()];
+                    if !slot.flags.has(UNUSUAL) {
+                        self.steps = self.steps.wrapping_add(1);
+                        self.current = Some(key);
+                        *body = slot.begin_step(self.steps);
+                        return Next::Step(key);
+                    }
+                    if let Some(next) = self.begin_unusual_step(key, body) {
+                        return next;
+                    }
+                }
+                Some(Handle::Timer(timer)) => {
+                    self.run_timer(timer);
+                    if !self.outbox.is_empty() {
+                        return Next::Errands;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Begins a step of a task that has ended, is to be cancelled, has adopted a waker, or has combinators to wake. A request
+    /// that is kept is told to what was pending.
+    fn begin_unusual_step(&mut self, key: TaskKey, body: &mut Unclaimed) -> Option<Next> {
+        let slot = self.slot_mut(key);
         if slot.flags.has(DONE) {
+            slot.flags.clear(QUEUED);
             self.free_if_unused(key);
-            return Begin::Nothing;
+            return None;
         }
         if slot.flags.has(REQUESTED) {
             if !slot.flags.has(STARTED) {
-                return Begin::Discard(slot.body.take());
+                slot.flags.clear(QUEUED);
+                *body = slot.body.take();
+                return Some(Next::Discard(key));
             }
             self.raise(key);
         }
+        if self.slot(key).flags.has(YIELDED_INSIDE) {
+            self.take_yielders(key, Errand::Wake);
+        }
         self.steps = self.steps.wrapping_add(1);
         self.current = Some(key);
+        let steps = self.steps;
+        let slot = self.slot_mut(key);
+        *body = slot.begin_step(steps);
+        // All clones may be gone again.
+        let Some(adopted) = slot.waker.upgrade() else {
+            slot.flags.clear(ADOPTED);
+            return Some(Next::Step(key));
+        };
+        let adopted = Waker::from(adopted);
+        self.own_waker = adopted.data();
+        Some(Next::StepWith(key, adopted))
+    }
+
+    /// Puts the wakers of combinators that polled a bare yield of a task into the outbox.
+    fn take_yielders(&mut self, key: TaskKey, errand: impl Fn(Waker) -> Errand) {
+        self.slot_mut(key).flags.clear(YIELDED_INSIDE);
+        let (own, others) = mem::take(&mut self.yielders)
+            .into_iter()
+            .partition(|&(task, _)| task == key);
+        self.yielders = others;
+        let own: Vec<_> = own;
+        self.outbox
+            .extend(own.into_iter().map(|(_, waker)| errand(waker)));
+    }
+
+    /// Ends a step after which the task is suspended, or queued, and no request to cancel is kept. Else does nothing.
+    #[inline]
+    pub(crate) fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
         let slot = &mut self.tasks[key.index()];
-        slot.last_step = self.steps;
-        slot.flags.set(STARTED.or(RUNNING));
-        let body = slot.body.take();
-        let adopted = slot.waker.upgrade().map(Waker::from);
-        self.own_waker = adopted.as_ref().unwrap_or(spare).data();
-        Begin::Poll(body, adopted)
+        if slot.flags.has(REQUESTED.or(RAISING)) {
+            return false;
+        }
+        slot.flags.clear(RUNNING);
+        slot.body = body.take();
+        self.current = None;
+        self.raising = false;
+        true
     }
 
     /// Ends a step. An ending is final unless a request to cancel overrules it.
@@ -736,47 +831,44 @@ impl State {
         &mut self,
         key: TaskKey,
         ending: Option<Ending>,
-        body: &mut Option<Pin<Box<dyn Body>>>,
+        body: &mut Unclaimed,
     ) -> After {
-        let slot = &mut self.tasks[key.index()];
-        let flags = slot.flags;
         match ending {
             // "Task is cancelled right before coro stops."
-            Some(Ending::Returned) if flags.has(REQUESTED) => return After::Abandon,
+            Some(Ending::Returned) if self.slot(key).flags.has(REQUESTED) => return After::Abandon,
+            None if self.end_request(key) => return After::Abandon,
+            None => self.slot_mut(key).body = body.take(),
             Some(_) => {}
-            None if !flags.has(REQUESTED.or(RAISING)) => slot.body = body.take(),
-            None => {
-                if self.end_request(key) {
-                    return After::Abandon;
-                }
-                self.slot_mut(key).body = body.take();
-            }
         }
         self.slot_mut(key).flags.clear(RUNNING.or(RAISING));
-        self.current = None;
-        self.scope = None;
-        self.raising = false;
+        self.leave_step();
         After::Settled
     }
 
-    /// Ends a task. Returns the body if nobody can retrieve its result, and the error if it has to be reported.
+    /// No task is running any more.
+    pub(crate) fn leave_step(&mut self) {
+        self.current = None;
+        self.scope = None;
+        self.raising = false;
+    }
+
+    /// Ends a task. Leaves the body if nobody can retrieve its result, and returns the error if it has to be reported.
     pub(crate) fn end(
         &mut self,
         key: TaskKey,
         ending: Ending,
-        body: Option<Pin<Box<dyn Body>>>,
+        body: &mut Unclaimed,
         error: Option<Error>,
-    ) -> Unclaimed {
+    ) -> Option<TaskFailure> {
         let slot = &mut self.tasks[key.index()];
         let (flags, number) = (slot.flags, slot.number);
-        slot.flags.clear(RUNNING.or(RAISING).or(REQUESTED));
+        slot.flags.clear(REQUESTED);
         slot.flags.set(DONE);
         match ending {
             Ending::Returned => {}
             Ending::Raised => slot.flags.set(UNSEEN),
             Ending::Cancelled => slot.flags.set(CANCELLED),
         }
-        let mut body = body;
         if flags.has(OWNED) {
             slot.body = body.take();
         }
@@ -784,25 +876,14 @@ impl State {
         if let Some(error) = error {
             if flags.has(DOOMED) {
                 slot.flags.clear(UNSEEN);
-                let name = self.name(key);
-                self.failures.push((
-                    number,
-                    TaskFailure {
-                        message: UNHANDLED_AT_SHUTDOWN,
-                        name,
-                        error,
-                    },
-                ));
+                let failure = TaskFailure::new(UNHANDLED_AT_SHUTDOWN, self.name(key), error);
+                self.failures.push((number, failure));
             } else if !flags.has(OWNED) {
-                failure = Some(TaskFailure {
-                    message: NEVER_RETRIEVED,
-                    name: self.name(key),
-                    error,
-                });
+                failure = Some(TaskFailure::new(NEVER_RETRIEVED, self.name(key), error));
             }
         }
         self.settle_ended(key);
-        (body, failure)
+        failure
     }
 
     /// What every end of a task brings: whoever awaits it is woken, main's stops the loop, the last doomed one's as well.
@@ -812,8 +893,14 @@ impl State {
         let slot = self.slot_mut(key);
         let flags = slot.flags;
         let joiner = slot.joiner;
-        if let Some(waker) = std::mem::take(&mut slot.waker).upgrade() {
-            waker.detach();
+        if flags.has(YIELDED_INSIDE) {
+            self.take_yielders(key, Errand::Drop);
+        }
+        let slot = self.slot_mut(key);
+        if flags.has(ADOPTED) {
+            if let Some(waker) = mem::take(&mut slot.waker).upgrade() {
+                waker.detach();
+            }
         }
         if let Some(joiner) = joiner {
             self.settle(joiner, Wake::Woken);
@@ -850,7 +937,9 @@ impl State {
     /// Makes the waker of the step that has just been taken the task's own: a foreign future has cloned it.
     pub(crate) fn adopt_waker(&mut self, key: TaskKey, waker: &Arc<TaskWaker>) {
         waker.adopt();
-        self.slot_mut(key).waker = Arc::downgrade(waker);
+        let slot = self.slot_mut(key);
+        slot.flags.set(ADOPTED);
+        slot.waker = Arc::downgrade(waker);
     }
 
     /// Begins to await a task.
@@ -862,7 +951,7 @@ impl State {
             None => Join::Refused(Error::no_running_loop()),
             Some(current) if current == key => {
                 self.yield_now();
-                Join::Waiting(Awaiting::Itself(self.steps))
+                Join::Waiting(Awaiting::Itself(self.moment()))
             }
             Some(_) => {
                 let waiter = self.insert_waiter(Kind::Join { task: key });
@@ -873,7 +962,7 @@ impl State {
     }
 
     /// Takes the body of an ended task, for its result.
-    pub(crate) fn claim(&mut self, key: TaskKey) -> Option<Pin<Box<dyn Body>>> {
+    pub(crate) fn claim(&mut self, key: TaskKey) -> Unclaimed {
         let slot = self.slot_mut(key);
         slot.flags.clear(UNSEEN);
         slot.body.take()
@@ -881,7 +970,7 @@ impl State {
 
     /// Gives up the claim to a task's result. Returns what can then be dropped, and the name if an error in it was
     /// never retrieved.
-    pub(crate) fn detach(&mut self, key: TaskKey) -> (Option<Pin<Box<dyn Body>>>, Option<String>) {
+    pub(crate) fn detach(&mut self, key: TaskKey) -> (Unclaimed, Option<String>) {
         let slot = self.slot_mut(key);
         slot.flags.clear(OWNED);
         if !slot.flags.has(DONE) {
@@ -892,7 +981,7 @@ impl State {
         (body, unseen.then(|| self.name(key)))
     }
 
-    pub(crate) fn take_body(&mut self, key: TaskKey) -> Option<Pin<Box<dyn Body>>> {
+    pub(crate) fn take_body(&mut self, key: TaskKey) -> Unclaimed {
         self.slot_mut(key).body.take()
     }
 
@@ -1066,7 +1155,7 @@ impl State {
 
     /// What the doomed tasks raised, in the order of their creation.
     pub(crate) fn take_failures(&mut self) -> Vec<TaskFailure> {
-        let mut failures = std::mem::take(&mut self.failures);
+        let mut failures = mem::take(&mut self.failures);
         failures.sort_by_key(|&(number, _)| number);
         failures.into_iter().map(|(_, failure)| failure).collect()
     }
@@ -1096,9 +1185,7 @@ impl State {
                 }
             }
         }
-        self.current = None;
-        self.scope = None;
-        self.raising = false;
+        debug_assert!(self.yielders.is_empty(), "a task takes its own along");
         self.stop_after = None;
         self.doomed = 0;
     }

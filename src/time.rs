@@ -17,7 +17,7 @@ use crate::{
     event_loop::{Handle, Loop, key::WaiterKey, state::State},
     scope::Verdict,
     task::Task,
-    waiter::{Kind, Waiting},
+    waiter::{Kind, Moment, Polled, Settled, Waiting},
 };
 
 /// Suspends the task for a while.
@@ -47,21 +47,28 @@ use crate::{
 /// })?;
 /// # Ok::<(), soloop::Error>(())
 /// ```
+#[inline]
 pub fn sleep(delay: Duration) -> impl Future<Output = Result<()>> + 'static {
     Sleep {
-        stage: Stage::Unpolled(delay),
+        delay,
+        stage: Stage::Unpolled,
+        waiting: None,
     }
 }
 
-#[must_use]
+#[must_use = "futures do nothing unless polled"]
 struct Sleep {
+    delay: Duration,
     stage: Stage,
+    /// While it waits for a timer.
+    waiting: Option<Waiting>,
 }
 
+#[derive(Clone, Copy)]
 enum Stage {
-    Unpolled(Duration),
-    Yielding { home: Rc<Loop>, since: u32 },
-    Sleeping(Waiting),
+    Unpolled,
+    Yielding(Moment),
+    Sleeping,
     Over,
 }
 
@@ -69,36 +76,59 @@ impl Future for Sleep {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Stage::Unpolled(delay) = self.stage {
-            match Stage::begin(delay) {
-                Ok(begun) => self.stage = begun,
-                Err(error) => return Poll::Ready(Err(error)),
+        let settled = match self.stage {
+            Stage::Unpolled => return self.begin(cx),
+            Stage::Yielding(since) => match Loop::current() {
+                Some(running) => ready!(running.open(|state| state.poll_yield(since))),
+                None => Settled::NoLoop,
+            },
+            Stage::Sleeping => {
+                let ended = ready!(
+                    self.waiting
+                        .as_mut()
+                        .map(|waiting| Pin::new(waiting).poll(cx))
+                        .expect("it waits")
+                );
+                self.waiting = None;
+                self.stage = Stage::Over;
+                return Poll::Ready(ended);
             }
-        }
-        let ended = match &mut self.stage {
-            Stage::Yielding { home, since } => ready!(home.open(|state| state.poll_yield(*since))),
-            Stage::Sleeping(waiting) => ready!(Pin::new(waiting).poll(cx)),
-            Stage::Unpolled(_) | Stage::Over => panic!("`sleep` polled again after its end"),
+            Stage::Over => panic!("`sleep` polled again after its end"),
         };
         self.stage = Stage::Over;
-        Poll::Ready(ended)
+        Poll::Ready(settled.result())
     }
 }
 
-impl Stage {
-    fn begin(delay: Duration) -> Result<Self> {
-        let home = Loop::current().ok_or_else(Error::no_running_loop)?;
-        if delay.is_zero() {
-            let since = home
-                .open(State::yield_now)
-                .ok_or_else(Error::no_running_loop)?;
-            return Ok(Self::Yielding { home, since });
+impl Sleep {
+    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(home) = Loop::current() else {
+            return Poll::Ready(Err(Error::no_running_loop()));
+        };
+        if self.delay.is_zero() {
+            let begun = home.open(|state| Some((state.yield_now()?, state.keeps(cx.waker()))));
+            let Some((since, keeps_waker)) = begun else {
+                return Poll::Ready(Err(Error::no_running_loop()));
+            };
+            if keeps_waker {
+                let waker = cx.waker().clone();
+                home.open(|state| state.keep_yielder(waker));
+            }
+            self.stage = Stage::Yielding(since);
+            return Poll::Pending;
         }
-        let deadline = home.now().saturating_add(delay);
-        let waiter = home
-            .open(|state| state.begin_sleep(deadline))
-            .ok_or_else(Error::no_running_loop)?;
-        Ok(Self::Sleeping(Waiting::new(home, waiter)))
+        let deadline = home.now().saturating_add(self.delay);
+        let begun =
+            home.open(|state| Some((state.begin_sleep(deadline)?, state.keeps(cx.waker()))));
+        let Some((waiter, keeps_waker)) = begun else {
+            return Poll::Ready(Err(Error::no_running_loop()));
+        };
+        if keeps_waker {
+            home.keep_waker(waiter, cx);
+        }
+        self.waiting = Some(Waiting::new(home, waiter));
+        self.stage = Stage::Sleeping;
+        Poll::Pending
     }
 }
 
@@ -434,17 +464,20 @@ impl Loop {
             work(state);
             state.polled_pending(scope, cx.waker())
         });
-        self.keep_waker(polled, scope, cx);
+        if let Polled::KeepWaker = polled {
+            self.keep_waker(scope, cx);
+        }
     }
 
     /// A waiter that nothing but a cancel can end.
     fn wait_for_cancel(self: Rc<Self>, cx: &mut Context<'_>) -> Option<Waiting> {
-        let (waiter, polled) = self.open(|state| {
+        let (waiter, keeps_waker) = self.open(|state| {
             state.current?;
-            let waiter = state.insert_waiter(Kind::Foreign);
-            Some((waiter, state.polled_pending(waiter, cx.waker())))
+            Some((state.insert_waiter(Kind::Foreign), state.keeps(cx.waker())))
         })?;
-        self.keep_waker(polled, waiter, cx);
+        if keeps_waker {
+            self.keep_waker(waiter, cx);
+        }
         Some(Waiting::new(self, waiter))
     }
 }

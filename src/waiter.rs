@@ -23,18 +23,18 @@ use std::{
     mem,
     pin::Pin,
     rc::{Rc, Weak},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
 
 use crate::{
     error::{Error, OTHER_LOOP, Result},
     event_loop::{
-        Loop,
+        Handle, Loop,
         key::{QueueKey, TaskKey, TimerKey, WaiterKey},
         state::{Errand, State},
     },
     scope::Scope,
-    task::{Flags, RAISING, REQUESTED, YIELDING},
+    task::{Flags, QUEUED, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
 };
 
 /// What can be waited for, by the name it has in reports.
@@ -93,32 +93,58 @@ impl Queue {
                 .unwrap_or(true)
     }
 
-    /// Joins the queue, at its end.
+    /// Joins the queue, at its end, on behalf of the task that polls.
     ///
     /// # Errors
     /// [`Error::Runtime`] outside any loop, and in another loop than the queue's.
-    pub(crate) fn enter<N: Named + 'static>(&self, primitive: &Rc<N>) -> Result<Place<'_>> {
+    pub(crate) fn enter<N: Named + 'static>(
+        &self,
+        primitive: &Rc<N>,
+        cx: &mut Context<'_>,
+    ) -> Result<WaiterKey> {
         let (home, queue) = self.home(primitive)?;
-        let Some(waiter) = home.open(|state| state.enter_queue(*queue)) else {
+        let Some((waiter, keeps_waker)) = home.open(|state| state.enter_queue(*queue, cx.waker()))
+        else {
             return Err(self.not_here(primitive));
         };
+        if keeps_waker {
+            home.keep_waker(waiter, cx);
+        }
         self.len.set(self.len.get() + 1);
-        Ok(Place {
-            queue: self,
-            home,
-            waiter: Some(waiter),
-            woken: false,
-        })
+        Ok(waiter)
     }
 
-    fn home<N: Named + 'static>(&self, primitive: &Rc<N>) -> Result<&(Rc<Loop>, QueueKey)> {
-        if let Some(home) = self.home.get() {
-            return Ok(home);
+    /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`.
+    pub(crate) fn poll(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
+        let (home, _) = self.home.get().expect("it was entered");
+        let settled = ready!(home.poll_waiter(waiter, cx));
+        if settled.is_gone() {
+            self.len.set(self.len.get() - 1);
         }
+        Poll::Ready(settled)
+    }
+
+    /// Takes a waiter out of the queue before its time. Says whether it had been woken.
+    pub(crate) fn leave(&self, waiter: WaiterKey) -> bool {
+        let (home, _) = self.home.get().expect("it was entered");
+        self.len.set(self.len.get() - 1);
+        home.open(|state| state.remove(waiter)) == Wake::Woken
+    }
+
+    #[inline]
+    fn home<N: Named + 'static>(&self, primitive: &Rc<N>) -> Result<&(Rc<Loop>, QueueKey)> {
+        match self.home.get() {
+            Some(home) => Ok(home),
+            None => self.bind(Rc::downgrade(primitive) as Weak<dyn Named>),
+        }
+    }
+
+    /// Binds the primitive to the running loop, in which a task is about to wait for it.
+    #[cold]
+    fn bind(&self, primitive: Weak<dyn Named>) -> Result<&(Rc<Loop>, QueueKey)> {
         let running =
             Loop::current().filter(|running| running.open(|state| state.current.is_some()));
         let running = running.ok_or_else(Error::no_running_loop)?;
-        let primitive: Weak<dyn Named> = Rc::downgrade(primitive) as Weak<dyn Named>;
         let owner = self.owner.get().cloned().unwrap_or(primitive);
         Ok(self.home.get_or_init(|| {
             let queue = running.open(|state| state.insert_queue(owner, self.keeps_place));
@@ -184,47 +210,6 @@ impl Drop for Queue {
     }
 }
 
-/// A task's place in a primitive's queue, and the future of its turn. Given up when dropped.
-#[must_use]
-pub(crate) struct Place<'a> {
-    queue: &'a Queue,
-    home: &'a Loop,
-    waiter: Option<WaiterKey>,
-    woken: bool,
-}
-
-impl Place<'_> {
-    /// Gives the place up. Says whether its waiter had been woken, whatever came of that.
-    pub(crate) fn leave(&mut self) -> bool {
-        if let Some(waiter) = self.waiter.take() {
-            self.woken = self.home.open(|state| state.remove(waiter)) == Wake::Woken;
-            self.queue.len.set(self.queue.len.get() - 1);
-        }
-        self.woken
-    }
-}
-
-impl Future for Place<'_> {
-    type Output = Result<()>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let waiter = self.waiter.expect("polled again after its turn had come");
-        let settled = std::task::ready!(self.home.poll_waiter(waiter, cx));
-        if settled.removed {
-            self.waiter = None;
-            self.woken = settled.woken;
-            self.queue.len.set(self.queue.len.get() - 1);
-        }
-        Poll::Ready(settled.result)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.leave();
-    }
-}
-
 /// A waiter in no queue, and the future of its wake: a sleep, say. Removed when dropped.
 #[must_use]
 pub(crate) struct Waiting {
@@ -246,11 +231,11 @@ impl Future for Waiting {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let waiter = self.waiter.expect("polled again after its wake");
-        let settled = std::task::ready!(self.home.poll_waiter(waiter, cx));
-        if settled.removed {
+        let settled = ready!(self.home.poll_waiter(waiter, cx));
+        if settled.is_gone() {
             self.waiter = None;
         }
-        Poll::Ready(settled.result)
+        Poll::Ready(settled.result())
     }
 }
 
@@ -266,22 +251,27 @@ impl Loop {
     /// Polls a waiter, and removes it if it is done.
     pub(crate) fn poll_waiter(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
         match self.open(|state| state.poll_waiter(waiter, cx.waker())) {
-            Polled::Settled(settled) => Poll::Ready(settled),
-            polled => {
-                self.keep_waker(polled, waiter, cx);
-                Poll::Pending
-            }
+            Polled::Settled(settled) => return Poll::Ready(settled),
+            Polled::Pending => {}
+            Polled::KeepWaker => self.keep_waker(waiter, cx),
         }
+        Poll::Pending
     }
 
     /// A combinator's waker is kept by what it polled: cloning it, and dropping the old one, is user code.
-    pub(crate) fn keep_waker(&self, polled: Polled, waiter: WaiterKey, cx: &mut Context<'_>) {
-        if let Polled::KeepWaker = polled {
-            let waker = cx.waker().clone();
-            let old = self.open(|state| state.keep_waker(waiter, waker));
-            drop(old);
-        }
+    #[cold]
+    pub(crate) fn keep_waker(&self, waiter: WaiterKey, cx: &mut Context<'_>) {
+        let waker = cx.waker().clone();
+        let old = self.open(|state| state.keep_waker(waiter, waker));
+        drop(old);
     }
+}
+
+/// A step of a loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    home: u32,
+    step: u32,
 }
 
 /// How a waiter stands. In this order: it only ever gets greater.
@@ -384,12 +374,29 @@ pub(crate) enum Polled {
 }
 
 /// The end of a wait.
-pub(crate) struct Settled {
-    pub(crate) result: Result<()>,
-    /// Whether it was woken, even if a request to cancel came after that.
-    pub(crate) woken: bool,
-    /// Whether the waiter is gone. It stays if it could not be polled at all.
-    pub(crate) removed: bool,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Settled {
+    Woken,
+    Cancelled,
+    /// Woken, and then a request to cancel came, which goes first.
+    CancelledAfterWake,
+    /// Polled outside its loop. The waiter is still there.
+    NoLoop,
+}
+
+impl Settled {
+    pub(crate) fn result(self) -> Result<()> {
+        match self {
+            Self::Woken => Ok(()),
+            Self::Cancelled | Self::CancelledAfterWake => Err(Error::Cancelled),
+            Self::NoLoop => Err(Error::no_running_loop()),
+        }
+    }
+
+    /// Whether the waiter is gone.
+    pub(crate) fn is_gone(self) -> bool {
+        self != Self::NoLoop
+    }
 }
 
 impl State {
@@ -422,8 +429,8 @@ impl State {
         key
     }
 
-    /// Joins a queue, unless no task of this loop is running.
-    fn enter_queue(&mut self, queue: QueueKey) -> Option<WaiterKey> {
+    /// Joins a queue, unless no task of this loop is running. Says whether the waker is to be kept.
+    fn enter_queue(&mut self, queue: QueueKey, waker: &Waker) -> Option<(WaiterKey, bool)> {
         self.current?;
         let list = &mut self.queues[queue.index()];
         list.pending += 1;
@@ -438,7 +445,12 @@ impl State {
             None => self.queues[queue.index()].first = Some(key),
             Some(previous) => *self.next_in_queue(previous) = Some(key),
         }
-        Some(key)
+        Some((key, self.keeps(waker)))
+    }
+
+    /// Whether a waker belongs to a combinator, and so has to be kept with the waiter that was polled with it.
+    pub(crate) fn keeps(&self, waker: &Waker) -> bool {
+        waker.data() != self.own_waker
     }
 
     /// Wakes the waiter at the head of a queue, if it is pending.
@@ -542,49 +554,42 @@ impl State {
     }
 
     fn poll_waiter(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
+        // Else it is another executor, or a loop that has ended.
         let Some(current) = self.current else {
-            // Another executor, or a loop that has ended.
-            let result = Err(Error::no_running_loop());
-            return Polled::Settled(Settled {
-                result,
-                woken: false,
-                removed: false,
-            });
+            return Polled::Settled(Settled::NoLoop);
         };
         let waiter = &mut self.waiters[key.index()];
         let was_pending = mem::replace(&mut waiter.polled, self.steps) != self.steps;
         let wake = waiter.wake;
-        let result = match wake {
+        let settled = match wake {
             Wake::Pending => {
                 if waiter.task != Some(current) || waiter.scope != self.scope {
                     self.move_here(key);
                 }
                 return self.polled_pending(key, waker);
             }
-            Wake::Woken if self.raising && was_pending && self.raises() => Err(Error::Cancelled),
-            Wake::Woken => Ok(()),
-            Wake::Cancelled => Err(Error::Cancelled),
+            Wake::Woken if self.raising && was_pending && self.raises() => {
+                Settled::CancelledAfterWake
+            }
+            Wake::Woken => Settled::Woken,
+            Wake::Cancelled => Settled::Cancelled,
         };
-        if result.is_err() {
+        if settled != Settled::Woken {
             self.delivered();
         }
-        let woken = self.remove(key) == Wake::Woken;
-        Polled::Settled(Settled {
-            result,
-            woken,
-            removed: true,
-        })
+        self.remove(key);
+        Polled::Settled(settled)
     }
 
     pub(crate) fn polled_pending(&self, key: WaiterKey, waker: &Waker) -> Polled {
-        let kept = self.waiters[key.index()]
-            .foreign
-            .map(|foreign| &self.foreign[foreign as usize]);
-        let own = waker.data() == self.own_waker;
-        match kept {
-            None if own => Polled::Pending,
-            Some(kept) if kept.will_wake(waker) => Polled::Pending,
-            _ => Polled::KeepWaker,
+        let kept = match self.waiters[key.index()].foreign {
+            None => !self.keeps(waker),
+            Some(foreign) => self.foreign[foreign as usize].will_wake(waker),
+        };
+        if kept {
+            Polled::Pending
+        } else {
+            Polled::KeepWaker
         }
     }
 
@@ -601,32 +606,59 @@ impl State {
         }
     }
 
+    /// The step that is running.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            home: self.id,
+            step: self.steps,
+        }
+    }
+
     /// A bare yield begins: the task's own step is queued. Returns the step it was in.
-    pub(crate) fn yield_now(&mut self) -> Option<u32> {
+    #[inline]
+    pub(crate) fn yield_now(&mut self) -> Option<Moment> {
         let current = self.current?;
-        self.queue_step(current);
-        self.slot_mut(current).flags.set(YIELDING);
+        let slot = &mut self.tasks[current.index()];
+        if !slot.flags.has(QUEUED) {
+            self.ready.push(Handle::Step(current));
+        }
+        slot.flags.set(QUEUED.or(YIELDING));
+        if self.scope.is_some() {
+            self.mark_yielding();
+        }
+        Some(self.moment())
+    }
+
+    /// A bare yield was polled with a combinator's waker, which has to be woken for it to be polled again.
+    pub(crate) fn keep_yielder(&mut self, waker: Waker) {
+        if let Some(current) = self.current {
+            self.yielders.push((current, waker));
+            self.slot_mut(current).flags.set(YIELDED_INSIDE);
+        }
+    }
+
+    fn mark_yielding(&mut self) {
         let mut scope = self.scope;
         while let Some(key) = scope {
             self.scope_flags(key).set(YIELDING);
             scope = self.waiters[key.index()].scope;
         }
-        Some(self.steps)
     }
 
     /// A bare yield goes on in the next step, or raises there.
-    pub(crate) fn poll_yield(&mut self, since: u32) -> Poll<Result<()>> {
-        let Some(_) = self.current else {
-            return Poll::Ready(Err(Error::no_running_loop()));
-        };
-        if since == self.steps {
+    #[inline]
+    pub(crate) fn poll_yield(&mut self, since: Moment) -> Poll<Settled> {
+        if self.current.is_none() || since.home != self.id {
+            return Poll::Ready(Settled::NoLoop);
+        }
+        if since.step == self.steps {
             return Poll::Pending;
         }
         if self.raising && self.raises() {
             self.delivered();
-            return Poll::Ready(Err(Error::Cancelled));
+            return Poll::Ready(Settled::Cancelled);
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(Settled::Woken)
     }
 
     /// Whether a request is to be raised by what is polled here and was pending before.

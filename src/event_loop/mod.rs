@@ -18,10 +18,10 @@ mod waker;
 mod wheel;
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::{Cell, RefCell, RefMut},
     fmt,
     future::Future,
-    mem,
+    mem::{self, ManuallyDrop},
     pin::Pin,
     rc::Rc,
     sync::Arc,
@@ -41,7 +41,7 @@ use self::{
 pub(crate) use self::{ready::Handle, waker::TaskWaker};
 use crate::{
     error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
-    task::{After, Begin, Ending, Main, Step, Stepping, Task, TaskFailure},
+    task::{After, Ending, Main, Next, Step, Stepping, Task, TaskFailure},
 };
 
 /// Runs a coroutine in a fresh event loop and returns what it comes to.
@@ -250,8 +250,9 @@ impl Drop for EventLoop {
 }
 
 thread_local! {
-    /// The loop that is running on this thread.
-    static CURRENT: RefCell<Option<Rc<Loop>>> = const { RefCell::new(None) };
+    /// The loop that is running on this thread. Empty by the time the thread ends; a variable without a destructor is
+    /// read in two instructions.
+    static CURRENT: ManuallyDrop<RefCell<Option<Rc<Loop>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
 }
 
 /// What an [`EventLoop`], its tasks and its primitives share.
@@ -295,7 +296,8 @@ impl Drop for Running<'_> {
         if std::thread::panicking() {
             self.0.drop_all_tasks();
         }
-        CURRENT.set(None);
+        // The loop is its owner's: this reference is not the last.
+        CURRENT.with(|current| current.replace(None));
     }
 }
 
@@ -312,22 +314,27 @@ impl Loop {
 
     /// The loop that is running on this thread.
     pub(crate) fn current() -> Option<Rc<Self>> {
-        CURRENT.with_borrow(Option::clone)
+        CURRENT.with(|current| current.borrow().clone())
     }
 
     /// Opens the state for some work on it, closes it, and only then wakes those whom the work put into the outbox.
     ///
     /// The one place where the state is borrowed. The work is the crate's own and runs nothing of the user's.
+    #[inline]
     pub(crate) fn open<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.borrow_mut();
         let done = work(&mut state);
-        if state.outbox.is_empty() {
-            return done;
+        if !state.outbox.is_empty() {
+            Self::run_errands(state);
         }
-        let outbox = mem::take(&mut state.outbox);
-        drop(state);
-        outbox.into_iter().for_each(Errand::run);
         done
+    }
+
+    #[cold]
+    fn run_errands(mut state: RefMut<'_, State>) {
+        let errands = mem::take(&mut state.outbox);
+        drop(state);
+        errands.into_iter().for_each(Errand::run);
     }
 
     /// The loop's time. A host's clock is user code, so this is never asked under a borrow.
@@ -370,9 +377,9 @@ impl Loop {
     }
 
     fn enter(self: &Rc<Self>) -> Result<Running<'_>> {
-        CURRENT.with_borrow_mut(|current| match current {
+        CURRENT.with(|current| match &mut *current.borrow_mut() {
             Some(_) => Err(Error::runtime(NESTED_RUN)),
-            None => {
+            current => {
                 *current = Some(Rc::clone(self));
                 Ok(Running(self))
             }
@@ -423,67 +430,72 @@ impl Loop {
 
     /// One turn: what other threads have woken, then the timers that are due, go behind what is ready; then all of
     /// that runs, and nothing that it queues.
-    fn turn(&self, mut main: Option<Pin<&mut (dyn Step + '_)>>) {
+    fn turn(&self, main: Option<Pin<&mut (dyn Step + '_)>>) {
         if self.inbox.is_rung() {
             self.inbox
                 .drain(|task| self.open(|state| state.queue_step(task)));
         }
         let now = self.now();
-        self.open(|state| state.begin_turn(now));
         let mut spare = self.spare.take().unwrap_or_else(|| Spare::new(&self.inbox));
-        while let Some(handle) = self.open(|state| state.ready.pop()) {
-            match handle {
-                Handle::Timer(timer) => self.open(|state| state.run_timer(timer)),
-                Handle::Step(task) => self.step(task, main.as_mut().map(Pin::as_mut), &mut spare),
+        self.open(|state| state.begin_turn(now, spare.waker.data()));
+        let mut stepping = Stepping { body: None, main };
+        loop {
+            match self.open(|state| state.next(&mut stepping.body)) {
+                Next::Step(task) => {
+                    spare.task.aim(task);
+                    let ending = stepping.step(&mut Context::from_waker(&spare.waker));
+                    if spare.is_cloned() {
+                        self.give_out(task, &mut spare);
+                    }
+                    if ending.is_some()
+                        || !self.open(|state| state.suspend(task, &mut stepping.body))
+                    {
+                        self.end_step(task, ending, &mut stepping);
+                    }
+                }
+                Next::StepWith(task, waker) => {
+                    let ending = stepping.step(&mut Context::from_waker(&waker));
+                    self.open(|state| state.own_waker = spare.waker.data());
+                    self.end_step(task, ending, &mut stepping);
+                }
+                Next::Discard(task) => {
+                    stepping.abandon();
+                    self.end_step(task, Some(Ending::Cancelled), &mut stepping);
+                }
+                Next::Errands => {}
+                Next::None => break,
             }
         }
         self.spare.set(Some(spare));
     }
 
-    /// One step of a task: polls its coroutine once and sees to what comes of it.
-    fn step(&self, task: TaskKey, main: Option<Pin<&mut (dyn Step + '_)>>, spare: &mut Spare) {
-        let (mut stepping, mut ending) =
-            match self.open(|state| state.begin_step(task, &spare.waker)) {
-                Begin::Nothing => return,
-                Begin::Discard(body) => {
-                    let mut stepping = Stepping { body, main };
-                    stepping.abandon();
-                    (stepping, Some(Ending::Cancelled))
-                }
-                Begin::Poll(body, adopted) => {
-                    let mut stepping = Stepping { body, main };
-                    let waker = adopted.as_ref().unwrap_or_else(|| {
-                        spare.task.aim(task);
-                        &spare.waker
-                    });
-                    let ending = stepping.step(&mut Context::from_waker(waker));
-                    if spare.is_cloned() {
-                        let cloned = mem::replace(spare, Spare::new(&self.inbox));
-                        self.open(|state| state.adopt_waker(task, &cloned.task));
-                    }
-                    (stepping, ending)
-                }
-            };
+    /// The spare waker was cloned during a step: it is that task's from now on.
+    #[cold]
+    fn give_out(&self, task: TaskKey, spare: &mut Spare) {
+        let given_out = mem::replace(spare, Spare::new(&self.inbox));
+        self.open(|state| {
+            state.adopt_waker(task, &given_out.task);
+            state.own_waker = spare.waker.data();
+        });
+    }
+
+    /// Sees to what comes of a step that did not simply leave its task suspended.
+    fn end_step(&self, task: TaskKey, mut ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
         while let After::Abandon =
             self.open(|state| state.end_step(task, ending, &mut stepping.body))
         {
             stepping.abandon();
             ending = Some(Ending::Cancelled);
         }
-        if let Some(ending) = ending {
-            self.end(task, ending, stepping);
-        }
-    }
-
-    /// The end of a task: its result is kept for whoever awaits it, or dropped, and reported if it is an error.
-    fn end(&self, task: TaskKey, ending: Ending, stepping: Stepping<'_, '_>) {
+        let Some(ending) = ending else { return };
+        // The result is kept for whoever awaits the task, or dropped, and reported if it is an error.
         let error = if ending == Ending::Raised {
             stepping.error()
         } else {
             None
         };
-        let (unclaimed, failure) = self.open(|state| state.end(task, ending, stepping.body, error));
-        drop(unclaimed);
+        let failure = self.open(|state| state.end(task, ending, &mut stepping.body, error));
+        drop(stepping.body.take());
         if let Some(failure) = failure {
             self.report(failure);
         }
@@ -513,6 +525,8 @@ impl Loop {
 
     /// Drops every task where it stands, in the order of creation, and those that their destructors create.
     fn drop_all_tasks(&self) {
+        // After a panic a step is still running, as far as the state knows.
+        self.open(State::leave_step);
         loop {
             let left = self.open(|state| state.in_order_of_creation());
             if left.is_empty() {

@@ -6,7 +6,14 @@
 //!
 //! The methods stand beside what they are about: a task's in `task.rs`, a waiter's in `waiter.rs`, a scope's in `scope.rs`.
 
-use std::{collections::HashMap, ptr, rc::Rc, task::Waker, time::Duration};
+use std::{
+    collections::HashMap,
+    ptr,
+    rc::Rc,
+    sync::atomic::{AtomicU32, Ordering},
+    task::Waker,
+    time::Duration,
+};
 
 use slab::Slab;
 
@@ -37,6 +44,9 @@ impl Errand {
     }
 }
 
+/// How many loops were ever made.
+static LOOPS: AtomicU32 = AtomicU32::new(0);
+
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) tasks: Slab<Slot>,
@@ -54,6 +64,9 @@ pub(crate) struct State {
     /// What to do as soon as the state is closed.
     pub(crate) outbox: Vec<Errand>,
 
+    /// Wakers of combinators that polled a bare yield, with the task in whose next step it goes on.
+    pub(crate) yielders: Vec<(TaskKey, Waker)>,
+
     pub(crate) ready: Ready,
     pub(crate) wheel: Wheel<WaiterKey>,
 
@@ -61,6 +74,8 @@ pub(crate) struct State {
     pub(crate) current: Option<TaskKey>,
     /// The innermost `wait_for` that is being polled.
     pub(crate) scope: Option<WaiterKey>,
+    /// Tells the moments of this loop from those of another.
+    pub(crate) id: u32,
     /// How many steps were ever begun: tells what was there before this one.
     pub(crate) steps: u32,
     /// Whether this step began with a request to deliver, in the task or in a `wait_for` of it.
@@ -87,10 +102,12 @@ impl State {
             queues: Slab::new(),
             foreign: Slab::new(),
             outbox: Vec::new(),
+            yielders: Vec::new(),
             ready: Ready::default(),
             wheel: Wheel::new(),
             current: None,
             scope: None,
+            id: LOOPS.fetch_add(1, Ordering::Relaxed),
             steps: 0,
             raising: false,
             own_waker: ptr::null(),
@@ -101,7 +118,8 @@ impl State {
     }
 
     /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
-    pub(crate) fn begin_turn(&mut self, now: Duration) {
+    pub(crate) fn begin_turn(&mut self, now: Duration, own_waker: *const ()) {
+        self.own_waker = own_waker;
         let Self { wheel, ready, .. } = self;
         wheel.expire(now, |timer| ready.push(Handle::Timer(timer)));
         ready.begin_turn();

@@ -2,11 +2,16 @@
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
+    pin::Pin,
     rc::{Rc, Weak},
 };
 
-use super::{Lock, LockGuard, Truthy, lock, locked_or_not, repr};
+use super::{
+    Lock, LockGuard, Truthy,
+    gate::{Gate, Passing},
+    lock, locked_or_not, repr,
+};
 use crate::{
     error::{Error, NOTIFY_WITHOUT_LOCK, Result, WAIT_WITHOUT_LOCK},
     waiter::{Named, Queue},
@@ -275,17 +280,26 @@ impl State {
         if !lock.locked() {
             return Err(Error::runtime(WAIT_WITHOUT_LOCK));
         }
-        let place = self.waiters.enter(self)?;
-        // From here on, whoever goes without a success might take a notification along.
         let mut departure = Departure {
             condition: self,
-            given_up: Some(lock.give_up()),
-            failed: true,
+            given_up: None,
+            failed: false,
         };
-        let mut outcome = place.await;
+        let mut notified = Passing::new(self);
+        let mut outcome = poll_fn(|cx| {
+            let polled = Pin::new(&mut notified).poll(cx);
+            if polled.is_pending() {
+                departure.leave();
+            }
+            polled
+        })
+        .await;
+        if departure.given_up.is_none() {
+            return outcome;
+        }
         // The lock must be taken back even after a cancel, however many more there are.
         loop {
-            match lock.acquire().await {
+            match Passing::new(lock).await {
                 Ok(()) => break,
                 Err(Error::Cancelled) => outcome = Err(Error::Cancelled),
                 Err(error) => return Err(error),
@@ -316,7 +330,18 @@ impl State {
     }
 }
 
-/// A task that has given up the lock to wait.
+/// Behind the lock's back, as it were: nobody passes without being notified.
+impl Gate for State {
+    fn waiters(&self) -> &Queue {
+        &self.waiters
+    }
+
+    fn pass(&self) -> bool {
+        false
+    }
+}
+
+/// A task that waits without the lock.
 struct Departure<'a> {
     condition: &'a State,
     /// The holding, until the lock is taken back for it.
@@ -325,6 +350,15 @@ struct Departure<'a> {
 }
 
 impl Departure<'_> {
+    /// The task stands in the queue, and gives up the lock. From here on, whoever goes without a success might take a
+    /// notification along.
+    fn leave(&mut self) {
+        if self.given_up.is_none() {
+            self.given_up = Some(self.condition.lock.0.give_up());
+            self.failed = true;
+        }
+    }
+
     fn taken_back(&mut self) {
         if let Some(holding) = self.given_up.take() {
             self.condition.lock.0.resume(holding);

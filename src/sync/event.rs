@@ -2,7 +2,10 @@
 
 use std::{cell::Cell, fmt, future::Future, rc::Rc};
 
-use super::repr;
+use super::{
+    gate::{Gate, Passing},
+    repr,
+};
 use crate::{
     error::Result,
     waiter::{Named, Queue},
@@ -79,13 +82,7 @@ impl Event {
     /// # Dropping
     /// Likewise.
     pub fn wait(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
-        let event = Rc::clone(&self.0);
-        async move {
-            if event.value.get() {
-                return Ok(());
-            }
-            event.waiters.enter(&event)?.await
-        }
+        Passing::new(&self.0)
     }
 }
 
@@ -98,6 +95,16 @@ impl Default for Event {
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.name())
+    }
+}
+
+impl Gate for State {
+    fn waiters(&self) -> &Queue {
+        &self.waiters
+    }
+
+    fn pass(&self) -> bool {
+        self.value.get()
     }
 }
 

@@ -7,10 +7,13 @@ use std::{
     rc::Rc,
 };
 
-use super::{locked_or_not, repr};
+use super::{
+    gate::{Gate, Passing},
+    locked_or_not, repr,
+};
 use crate::{
     error::{Error, LOCK_NOT_ACQUIRED, Result},
-    waiter::{Named, Place, Queue},
+    waiter::{Named, Queue},
 };
 
 /// A lock for tasks: at most one holds it, and those who wait get it in the order in which they came.
@@ -96,8 +99,7 @@ impl Lock {
     /// # Dropping
     /// Likewise.
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
-        let lock = Rc::clone(&self.0);
-        async move { lock.acquire().await }
+        Passing::new(&self.0)
     }
 
     /// Gives the lock back and wakes the first in the queue.
@@ -124,7 +126,7 @@ impl Lock {
     pub fn enter(&self) -> impl Future<Output = Result<LockGuard>> + 'static + use<> {
         let lock = self.clone();
         async move {
-            lock.0.acquire().await?;
+            lock.acquire().await?;
             Ok(LockGuard::new(lock))
         }
     }
@@ -183,25 +185,11 @@ impl State {
         self.locked.get()
     }
 
-    pub(super) async fn acquire(self: &Rc<Self>) -> Result<()> {
-        // Whoever comes waits behind those who wait, even if the lock is free. Unless all of these have given up.
-        if !self.locked.get() && self.waiters.all_cancelled() {
-            self.take();
-            return Ok(());
-        }
-        let mut turn = Turn {
-            lock: self,
-            place: self.waiters.enter(self)?,
-        };
-        (&mut turn.place).await?;
-        self.take();
-        Ok(())
-    }
-
     fn take(&self) {
+        let number = self.acquired.get() + 1;
+        self.acquired.set(number);
+        self.holding.set(number);
         self.locked.set(true);
-        self.acquired.set(self.acquired.get() + 1);
-        self.holding.set(self.acquired.get());
     }
 
     pub(super) fn release(&self) -> Result<()> {
@@ -247,26 +235,31 @@ impl State {
         }
         was_lost
     }
+}
 
-    /// Has reports name the condition or barrier that this lock is a part of.
-    pub(super) fn waiters(&self) -> &Queue {
+impl Gate for State {
+    fn waiters(&self) -> &Queue {
         &self.waiters
     }
-}
 
-/// A task's turn at the lock. Once it is over, the lock is taken or passed on.
-struct Turn<'a> {
-    lock: &'a State,
-    place: Place<'a>,
-}
+    fn pass(&self) -> bool {
+        // Whoever comes waits behind those who wait, even if the lock is free. Unless all of these have given up.
+        let free = !self.locked.get() && self.waiters.all_cancelled();
+        if free {
+            self.take();
+        }
+        free
+    }
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.place.leave();
-        // After a success the lock is taken by now. After a cancel or a drop it may be free, since this was the one
-        // to take it, and then the next must run.
-        if !self.lock.locked.get() {
-            self.lock.wake_up_first();
+    fn pass_woken(&self) {
+        self.take();
+    }
+
+    fn leave(&self, _had_permit: bool) {
+        // After a success the lock is taken. After a cancel or a drop it may be free, since this was the one to take
+        // it, and then the next must run.
+        if !self.locked.get() {
+            self.wake_up_first();
         }
     }
 }

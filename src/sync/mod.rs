@@ -1,12 +1,12 @@
 //! asyncio's synchronization page: six primitives over one queue of waiters.
 //!
-//! Each is a handle to a shared state, so that a clone is a reference to the same lock, as in Python. Waiting is one `async fn` of
-//! that state, which reads as it does in `locks.py`; what stands there in a `finally` is here the `Drop` of a small
-//! guard, and so serves a return, a cancel and a drop alike.
+//! Each is a handle to a shared state, so that a clone is a reference to the same lock, as in Python. What stands in a `finally` in
+//! `locks.py` is here in the `Drop` of the future or of a small guard, and so serves a return, a cancel and a drop alike.
 
 mod barrier;
 mod condition;
 mod event;
+mod gate;
 mod lock;
 mod semaphore;
 mod truthy;

@@ -2,10 +2,13 @@
 
 use std::{cell::Cell, fmt, future::Future, rc::Rc};
 
-use super::repr;
+use super::{
+    gate::{Gate, Passing},
+    repr,
+};
 use crate::{
     error::{Error, RELEASED_TOO_OFTEN, Result},
-    waiter::{Named, Place, Queue},
+    waiter::{Named, Queue},
 };
 
 /// A number of permits: tasks take one each, and wait when there is none.
@@ -87,8 +90,7 @@ impl Semaphore {
     /// # Dropping
     /// Likewise.
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
-        let semaphore = Rc::clone(&self.0);
-        async move { semaphore.acquire().await }
+        Passing::new(&self.0)
     }
 
     /// Adds a permit, and hands it to the first who waits.
@@ -131,8 +133,7 @@ impl BoundedSemaphore {
     /// # Errors
     /// Those of [`Semaphore::acquire`].
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
-        let semaphore = Rc::clone(&self.0);
-        async move { semaphore.acquire().await }
+        Passing::new(&self.0)
     }
 
     /// Adds a permit, and hands it to the first who waits.
@@ -212,33 +213,14 @@ impl State {
         self.value.get() == 0 || !self.waiters.all_cancelled()
     }
 
-    async fn acquire(self: &Rc<Self>) -> Result<()> {
-        if !self.locked() {
-            self.value.set(self.value.get() - 1);
-            return Ok(());
-        }
-        let mut turn = Turn {
-            semaphore: self,
-            place: self.waiters.enter(self)?,
-            taken: false,
-        };
-        (&mut turn.place).await?;
-        turn.taken = true;
-        Ok(())
-    }
-
     async fn enter(self: Rc<Self>) -> Result<SemaphoreGuard> {
-        self.acquire().await?;
+        Passing::new(&self).await?;
         Ok(SemaphoreGuard(self))
     }
 
     fn release(&self) {
-        self.value.set(
-            self.value
-                .get()
-                .checked_add(1)
-                .expect("fewer than 2^64 permits"),
-        );
+        // More than that nobody can take, and a destructor must not panic.
+        self.value.set(self.value.get().saturating_add(1));
         self.wake_up_next();
     }
 
@@ -262,26 +244,26 @@ impl State {
     }
 }
 
-/// A task's turn at a semaphore. Once it is over, the permit is taken or given back.
-struct Turn<'a> {
-    semaphore: &'a State,
-    place: Place<'a>,
-    taken: bool,
-}
+impl Gate for State {
+    fn waiters(&self) -> &Queue {
+        &self.waiters
+    }
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let Self {
-            semaphore,
-            place,
-            taken,
-        } = self;
+    fn pass(&self) -> bool {
+        let free = !self.locked();
+        if free {
+            self.value.set(self.value.get() - 1);
+        }
+        free
+    }
+
+    fn leave(&self, has_permit: bool) {
         // A wake came with a permit. A cancel that came without one has nothing to give back.
-        if place.leave() && !*taken {
-            semaphore.value.set(semaphore.value.get() + 1);
+        if has_permit {
+            self.value.set(self.value.get() + 1);
         }
         // Those who came while this one stood in front may go now, as many as there are permits.
-        while semaphore.value.get() > 0 && semaphore.wake_up_next() {}
+        while self.value.get() > 0 && self.wake_up_next() {}
     }
 }
 
