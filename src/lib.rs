@@ -11,7 +11,7 @@ mod waiter;
 
 pub use crate::{
     error::{Error, Result},
-    event_loop::{DeadlockReport, EventLoop, create_task, run, time},
+    event_loop::{DeadlockReport, EventLoop, RemoteTask, Spawner, Turn, create_task, run, time},
     sync::{
         Barrier, BoundedSemaphore, Condition, ConditionGuard, Event, Lock, LockGuard, Semaphore,
         SemaphoreGuard, Truthy,

@@ -287,6 +287,15 @@ impl TaskHandle {
     }
 }
 
+impl TaskHandle {
+    /// The waker that the task gives out to other threads.
+    pub(crate) fn give_out_waker(&self) -> Arc<TaskWaker> {
+        let spare = self.home.new_waker();
+        self.home
+            .open(|state| state.give_out_waker(self.key, spare))
+    }
+}
+
 impl PartialEq for TaskHandle {
     fn eq(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.home, &other.home) && self.key == other.key
@@ -725,6 +734,7 @@ impl State {
             flags,
         }));
         self.ready.push(Handle::Step(key));
+        self.announce();
         key
     }
 
@@ -734,6 +744,14 @@ impl State {
         if !slot.flags.has(QUEUED.or(DONE)) {
             slot.flags.set(QUEUED);
             self.ready.push(Handle::Step(key));
+            self.announce();
+        }
+    }
+
+    /// Tells the host, if it was left with nothing to do, that there is something.
+    pub(crate) fn announce(&mut self) {
+        if mem::take(&mut self.announces) {
+            self.outbox.push(Errand::Announce);
         }
     }
 
@@ -940,6 +958,19 @@ impl State {
         let slot = self.slot_mut(key);
         slot.flags.set(ADOPTED);
         slot.waker = Arc::downgrade(waker);
+    }
+
+    /// The waker that the task has given out, or else this one.
+    fn give_out_waker(&mut self, key: TaskKey, spare: Arc<TaskWaker>) -> Arc<TaskWaker> {
+        let slot = self.slot_mut(key);
+        if let Some(adopted) = slot.waker.upgrade() {
+            return adopted;
+        }
+        if !slot.flags.has(DONE) {
+            spare.aim(key);
+            self.adopt_waker(key, &spare);
+        }
+        spare
     }
 
     /// Begins to await a task.

@@ -21,6 +21,7 @@ use super::{
     Handle,
     key::{TaskKey, TimerKey, WaiterKey},
     ready::Ready,
+    waker::Inbox,
     wheel::Wheel,
 };
 use crate::{
@@ -33,11 +34,14 @@ use crate::{
 pub(crate) enum Errand {
     Wake(Waker),
     Drop(Waker),
+    /// Tell the host that there is something to do.
+    Announce,
 }
 
 impl Errand {
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self, inbox: &Inbox) {
         match self {
+            Self::Announce => inbox.announce(),
             Self::Wake(waker) => waker.wake(),
             Self::Drop(waker) => drop(waker),
         }
@@ -68,6 +72,8 @@ pub(crate) struct State {
     pub(crate) yielders: Vec<(TaskKey, Waker)>,
 
     pub(crate) ready: Ready,
+    /// Whether a host was left with nothing to do, and is to be told of the next thing that there is.
+    pub(crate) announces: bool,
     pub(crate) wheel: Wheel<WaiterKey>,
 
     /// The task whose step is running.
@@ -104,6 +110,7 @@ impl State {
             outbox: Vec::new(),
             yielders: Vec::new(),
             ready: Ready::default(),
+            announces: false,
             wheel: Wheel::new(),
             current: None,
             scope: None,
@@ -120,6 +127,7 @@ impl State {
     /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
     pub(crate) fn begin_turn(&mut self, now: Duration, own_waker: *const ()) {
         self.own_waker = own_waker;
+        self.announces = false;
         let Self { wheel, ready, .. } = self;
         wheel.expire(now, |timer| ready.push(Handle::Timer(timer)));
         ready.begin_turn();
