@@ -602,13 +602,13 @@ pub(crate) const DONE: Flags = Flags(1 << 3);
 pub(crate) const CANCELLED: Flags = Flags(1 << 4);
 /// It has ended with an error that nobody has seen.
 pub(crate) const UNSEEN: Flags = Flags(1 << 5);
-/// Its [`Task`] exists, which can retrieve the result.
+/// Its [`Task`] exists, and has not retrieved the result yet.
 pub(crate) const OWNED: Flags = Flags(1 << 6);
 /// A request to cancel is kept.
 pub(crate) const REQUESTED: Flags = Flags(1 << 7);
 /// This step began with a request, which is to be raised by what was pending before.
 pub(crate) const RAISING: Flags = Flags(1 << 8);
-/// A bare yield became pending in this step.
+/// A bare yield became pending in a scope when it was last polled.
 pub(crate) const YIELDING: Flags = Flags(1 << 9);
 /// It has a name of its own.
 pub(crate) const NAMED: Flags = Flags(1 << 10);
@@ -656,7 +656,7 @@ impl Slot {
     #[inline]
     fn begin_step(&mut self, step: u32) -> Unclaimed {
         self.last_step = step;
-        self.flags.clear(QUEUED.or(YIELDING));
+        self.flags.clear(QUEUED);
         self.flags.set(STARTED.or(RUNNING));
         self.body.take()
     }
@@ -801,7 +801,7 @@ impl State {
             self.raise(key);
         }
         if self.slot(key).flags.has(YIELDED_INSIDE) {
-            self.take_yielders(key, Errand::Wake);
+            self.wake_yielders(key);
         }
         self.steps = self.steps.wrapping_add(1);
         self.current = Some(key);
@@ -818,16 +818,16 @@ impl State {
         Some(Next::StepWith(key, adopted))
     }
 
-    /// Puts the wakers of combinators that polled a bare yield of a task into the outbox.
-    fn take_yielders(&mut self, key: TaskKey, errand: impl Fn(Waker) -> Errand) {
+    /// Wakes the bare yields of a task whose next step begins.
+    fn wake_yielders(&mut self, key: TaskKey) {
         self.slot_mut(key).flags.clear(YIELDED_INSIDE);
         let (own, others) = mem::take(&mut self.yielders)
             .into_iter()
-            .partition(|&(task, _)| task == key);
+            .partition::<Vec<_>, _>(|&(task, _)| task == key);
         self.yielders = others;
-        let own: Vec<_> = own;
-        self.outbox
-            .extend(own.into_iter().map(|(_, waker)| errand(waker)));
+        for (_, waiter) in own {
+            self.wake_if_pending(waiter);
+        }
     }
 
     /// Ends a step after which the task is suspended, or queued, and no request to cancel is kept. Else does nothing.
@@ -838,6 +838,10 @@ impl State {
             return false;
         }
         slot.flags.clear(RUNNING);
+        if mem::take(&mut self.yields) > 0 && !slot.flags.has(QUEUED) {
+            slot.flags.set(QUEUED);
+            self.ready.push(Handle::Step(key));
+        }
         slot.body = body.take();
         self.current = None;
         self.raising = false;
@@ -855,7 +859,12 @@ impl State {
             // "Task is cancelled right before coro stops."
             Some(Ending::Returned) if self.slot(key).flags.has(REQUESTED) => return After::Abandon,
             None if self.end_request(key) => return After::Abandon,
-            None => self.slot_mut(key).body = body.take(),
+            None => {
+                self.slot_mut(key).body = body.take();
+                if self.yields > 0 {
+                    self.queue_step(key);
+                }
+            }
             Some(_) => {}
         }
         self.slot_mut(key).flags.clear(RUNNING.or(RAISING));
@@ -868,6 +877,7 @@ impl State {
         self.current = None;
         self.scope = None;
         self.raising = false;
+        self.yields = 0;
     }
 
     /// Ends a task. Leaves the body if nobody can retrieve its result, and returns the error if it has to be reported.
@@ -912,7 +922,7 @@ impl State {
         let flags = slot.flags;
         let joiner = slot.joiner;
         if flags.has(YIELDED_INSIDE) {
-            self.take_yielders(key, Errand::Drop);
+            self.yielders.retain(|&(task, _)| task != key);
         }
         let slot = self.slot_mut(key);
         if flags.has(ADOPTED) {
@@ -937,19 +947,19 @@ impl State {
         self.free_if_unused(key);
     }
 
-    /// The end of a task that was dropped where it stood: it is cancelled to whoever looks.
-    pub(crate) fn end_dropped(&mut self, key: TaskKey) {
+    /// The end of a task that was dropped where it stood: it is cancelled to whoever looks, or awaits it. Returns the body if
+    /// nobody can.
+    pub(crate) fn end_dropped(&mut self, key: TaskKey, body: Unclaimed) -> Unclaimed {
         let slot = self.slot_mut(key);
-        slot.flags.clear(
-            RUNNING
-                .or(RAISING)
-                .or(REQUESTED)
-                .or(DOOMED)
-                .or(MAIN)
-                .or(OWNED),
-        );
+        slot.flags
+            .clear(RUNNING.or(RAISING).or(REQUESTED).or(DOOMED).or(MAIN));
         slot.flags.set(DONE.or(CANCELLED));
+        let mut body = body;
+        if slot.flags.has(OWNED) {
+            slot.body = body.take();
+        }
         self.settle_ended(key);
+        body
     }
 
     /// Makes the waker of the step that has just been taken the task's own: a foreign future has cloned it.
@@ -975,8 +985,16 @@ impl State {
 
     /// Begins to await a task.
     pub(crate) fn join(&mut self, key: TaskKey) -> Join {
-        if self.slot(key).flags.has(DONE) {
-            return Join::Done(self.claim(key));
+        let slot = self.slot(key);
+        if slot.flags.has(DONE) {
+            // A panic has taken the coroutine along, and left no result.
+            let lost = slot.flags.has(OWNED) && slot.body.is_none();
+            let body = self.claim(key);
+            return if lost {
+                Join::Refused(Error::Cancelled)
+            } else {
+                Join::Done(body)
+            };
         }
         match self.current {
             None => Join::Refused(Error::no_running_loop()),
@@ -995,7 +1013,7 @@ impl State {
     /// Takes the body of an ended task, for its result.
     pub(crate) fn claim(&mut self, key: TaskKey) -> Unclaimed {
         let slot = self.slot_mut(key);
-        slot.flags.clear(UNSEEN);
+        slot.flags.clear(UNSEEN.or(OWNED));
         slot.body.take()
     }
 
@@ -1132,7 +1150,7 @@ impl State {
             self.queue_step(key);
         } else if !inner.is_empty() {
             self.slot_mut(key).flags.clear(REQUESTED);
-        } else if self.slot(key).flags.has(YIELDING) {
+        } else if self.yields > 0 {
             // Its step is queued, and begins by raising the request.
         } else if self.slot(key).flags.has(RAISING) {
             return true;

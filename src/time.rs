@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -102,34 +102,45 @@ impl Future for Sleep {
 
 impl Sleep {
     fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Some(home) = Loop::current() else {
-            return Poll::Ready(Err(Error::no_running_loop()));
-        };
-        if self.delay.is_zero() {
-            let begun = home.open(|state| Some((state.yield_now()?, state.keeps(cx.waker()))));
-            let Some((since, keeps_waker)) = begun else {
-                return Poll::Ready(Err(Error::no_running_loop()));
+        let begun = Loop::current().and_then(|home| {
+            let deadline = if self.delay.is_zero() {
+                None
+            } else {
+                Some(home.now().saturating_add(self.delay))
             };
-            if keeps_waker {
-                let waker = cx.waker().clone();
-                home.open(|state| state.keep_yielder(waker));
+            let begun = home.open(|state| state.begin_sleep(deadline, cx.waker()))?;
+            Some((home, begun))
+        });
+        self.stage = match begun {
+            None => return Poll::Ready(Err(Error::no_running_loop())),
+            Some((_, Begun::Yield(since))) => Stage::Yielding(since),
+            Some((home, Begun::Waiter(waiter, keeps_waker))) => {
+                if keeps_waker {
+                    home.keep_waker(waiter, cx);
+                }
+                self.waiting = Some(Waiting::new(home, waiter));
+                Stage::Sleeping
             }
-            self.stage = Stage::Yielding(since);
-            return Poll::Pending;
-        }
-        let deadline = home.now().saturating_add(self.delay);
-        let begun =
-            home.open(|state| Some((state.begin_sleep(deadline)?, state.keeps(cx.waker()))));
-        let Some((waiter, keeps_waker)) = begun else {
-            return Poll::Ready(Err(Error::no_running_loop()));
         };
-        if keeps_waker {
-            home.keep_waker(waiter, cx);
-        }
-        self.waiting = Some(Waiting::new(home, waiter));
-        self.stage = Stage::Sleeping;
         Poll::Pending
     }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        if let Stage::Yielding(since) = self.stage {
+            if let Some(running) = Loop::current() {
+                running.open(|state| state.forget_yield(since));
+            }
+        }
+    }
+}
+
+/// How a sleep begins.
+enum Begun {
+    Yield(Moment),
+    /// With a waiter, which has to keep the waker if that is a combinator's.
+    Waiter(WaiterKey, bool),
 }
 
 /// Runs a coroutine for no longer than a timeout.
@@ -483,8 +494,17 @@ impl Loop {
 }
 
 impl State {
-    /// Begins a sleep of the running task.
-    fn begin_sleep(&mut self, deadline: Duration) -> Option<WaiterKey> {
+    /// Begins a sleep of the running task, until a deadline or, without one, until its next step.
+    fn begin_sleep(&mut self, deadline: Option<Duration>, waker: &Waker) -> Option<Begun> {
+        let keeps_waker = self.keeps(waker);
+        let Some(deadline) = deadline else {
+            let since = self.yield_now()?;
+            return Some(if keeps_waker {
+                Begun::Waiter(self.yield_inside(), true)
+            } else {
+                Begun::Yield(since)
+            });
+        };
         self.current?;
         let waiter = self.insert_waiter(Kind::Sleep { timer: None });
         let number = self.wheel.reserve();
@@ -492,7 +512,7 @@ impl State {
         if let Kind::Sleep { timer } = &mut self.waiters[waiter.index()].kind {
             *timer = Some(set);
         }
-        Some(waiter)
+        Some(Begun::Waiter(waiter, keeps_waker))
     }
 
     /// What asyncio does for a timeout of zero: it makes a task, cancels it before its first step, and hears of its end by a

@@ -29,12 +29,12 @@ use std::{
 use crate::{
     error::{Error, OTHER_LOOP, Result},
     event_loop::{
-        Handle, Loop,
+        Loop,
         key::{QueueKey, TaskKey, TimerKey, WaiterKey},
         state::{Errand, State},
     },
     scope::Scope,
-    task::{Flags, QUEUED, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
+    task::{Flags, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
 };
 
 /// What can be waited for, by the name it has in reports.
@@ -297,6 +297,8 @@ pub(crate) enum Kind {
     Relay { timer: Option<TimerKey>, hops: u32 },
     /// The end of a task.
     Join { task: TaskKey },
+    /// The task's next step, in a combinator that wants to be woken for it.
+    Yield,
     /// A future that is not ours, made able to hear of a cancel.
     Foreign,
     /// No wait itself, but a `wait_for` around others.
@@ -522,6 +524,15 @@ impl State {
                 timer: Some(timer), ..
             } => self.wheel.cancel(timer),
             Kind::Join { task } => self.slot_mut(task).joiner = None,
+            Kind::Yield => {
+                self.yielders.retain(|&(_, yielder)| yielder != key);
+                if self.current.is_some()
+                    && waiter.wake == Wake::Pending
+                    && waiter.polled == self.steps
+                {
+                    self.yields -= 1;
+                }
+            }
             Kind::Sleep { timer: None }
             | Kind::Relay { timer: None, .. }
             | Kind::Foreign
@@ -614,27 +625,32 @@ impl State {
         }
     }
 
-    /// A bare yield begins: the task's own step is queued. Returns the step it was in.
+    /// A bare yield begins: when this step is over, the task's next one is queued. Returns the step it was in.
     #[inline]
     pub(crate) fn yield_now(&mut self) -> Option<Moment> {
-        let current = self.current?;
-        let slot = &mut self.tasks[current.index()];
-        if !slot.flags.has(QUEUED) {
-            self.ready.push(Handle::Step(current));
-        }
-        slot.flags.set(QUEUED.or(YIELDING));
+        self.current?;
+        self.yields += 1;
         if self.scope.is_some() {
             self.mark_yielding();
         }
         Some(self.moment())
     }
 
-    /// A bare yield was polled with a combinator's waker, which has to be woken for it to be polled again.
-    pub(crate) fn keep_yielder(&mut self, waker: Waker) {
+    /// A bare yield is dropped. If that is in the step that it began in, it leaves nothing behind.
+    pub(crate) fn forget_yield(&mut self, since: Moment) {
+        if self.current.is_some() && since == self.moment() {
+            self.yields -= 1;
+        }
+    }
+
+    /// A bare yield begins that was polled with a combinator's waker, which is woken when the next step begins.
+    pub(crate) fn yield_inside(&mut self) -> WaiterKey {
+        let waiter = self.insert_waiter(Kind::Yield);
         if let Some(current) = self.current {
-            self.yielders.push((current, waker));
+            self.yielders.push((current, waiter));
             self.slot_mut(current).flags.set(YIELDED_INSIDE);
         }
+        waiter
     }
 
     fn mark_yielding(&mut self) {
@@ -846,7 +862,7 @@ impl State {
                     waits.push(Wait::Primitive(self.queues[queue.index()].owner.clone()))
                 }
                 Kind::Join { task } => waits.push(Wait::Words(self.describe_task(*task))),
-                Kind::Sleep { .. } | Kind::Relay { .. } => {
+                Kind::Sleep { .. } | Kind::Relay { .. } | Kind::Yield => {
                     waits.push(Wait::Words("a timer".into()))
                 }
                 Kind::Foreign => waits.push(Wait::Words("a future from elsewhere".into())),

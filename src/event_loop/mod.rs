@@ -591,12 +591,11 @@ impl Loop {
             }
             for task in left {
                 // Main is pinned to its caller's stack, and dropped there.
-                let body = self.open(|state| state.take_body(task));
-                if let Some(mut body) = body {
+                let mut body = self.open(|state| state.take_body(task));
+                if let Some(body) = &mut body {
                     body.as_mut().abandon();
-                    drop(body);
                 }
-                self.open(|state| state.end_dropped(task));
+                drop(self.open(|state| state.end_dropped(task, body)));
             }
         }
         self.open(State::clear);

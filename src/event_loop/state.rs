@@ -68,8 +68,10 @@ pub(crate) struct State {
     /// What to do as soon as the state is closed.
     pub(crate) outbox: Vec<Errand>,
 
-    /// Wakers of combinators that polled a bare yield, with the task in whose next step it goes on.
-    pub(crate) yielders: Vec<(TaskKey, Waker)>,
+    /// How many bare yields began in this step.
+    pub(crate) yields: u32,
+    /// The bare yields in combinators that have to be woken when the next step of their task begins.
+    pub(crate) yielders: Vec<(TaskKey, WaiterKey)>,
 
     pub(crate) ready: Ready,
     /// Whether a host was left with nothing to do, and is to be told of the next thing that there is.
@@ -108,6 +110,7 @@ impl State {
             queues: Slab::new(),
             foreign: Slab::new(),
             outbox: Vec::new(),
+            yields: 0,
             yielders: Vec::new(),
             ready: Ready::default(),
             announces: false,
@@ -151,7 +154,7 @@ impl State {
                 scope.timer = None;
                 self.strike(key);
             }
-            Kind::Queue { .. } | Kind::Join { .. } | Kind::Foreign => {
+            Kind::Queue { .. } | Kind::Join { .. } | Kind::Yield | Kind::Foreign => {
                 unreachable!("nothing else sets timers")
             }
         }
@@ -173,7 +176,7 @@ impl State {
         }
     }
 
-    fn wake_if_pending(&mut self, key: WaiterKey) {
+    pub(crate) fn wake_if_pending(&mut self, key: WaiterKey) {
         if self.waiters[key.index()].is_pending() {
             self.settle(key, Wake::Woken);
         }
