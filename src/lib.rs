@@ -9,6 +9,13 @@ mod task;
 mod time;
 mod waiter;
 
+/// Pages to read, whose listings all run.
+#[cfg(any(doc, doctest))]
+pub mod pages {
+    #[doc = include_str!("../docs/asyncio.md")]
+    pub mod asyncio {}
+}
+
 pub use crate::{
     error::{Error, Result},
     event_loop::{DeadlockReport, EventLoop, RemoteTask, Spawner, Turn, create_task, run, time},
