@@ -36,7 +36,7 @@ use crate::{
         key::{TaskKey, WaiterKey},
         state::{Errand, State},
     },
-    waiter::{Kind, Moment, Waits, Wake},
+    waiter::{Kind, Moment, Settled, Waits, Wake},
 };
 
 /// A task: a coroutine that the loop runs, and the future of its result.
@@ -78,8 +78,8 @@ pub struct Task<T> {
 pub(crate) enum Awaiting {
     Nothing,
     Task(WaiterKey),
-    /// By the task itself, since this step.
-    Itself(Moment),
+    /// By the task itself, since this step: an error, as it was then, that is raised in the next.
+    Itself(Moment, Box<Error>),
 }
 
 impl<T> Task<T> {
@@ -159,8 +159,7 @@ impl<T> Future for Task<T> {
             awaiting,
             claim,
         } = &mut *self;
-        let handle = &*handle;
-        let TaskHandle { home, key } = handle;
+        let TaskHandle { home, key } = &*handle;
         if let Awaiting::Nothing = awaiting {
             match home.open(|state| state.join(*key)) {
                 Join::Done(body) => return Poll::Ready(claim(body)),
@@ -168,17 +167,22 @@ impl<T> Future for Task<T> {
                 Join::Waiting(since) => *awaiting = since,
             }
         }
-        let outcome = match *awaiting {
+        let settled = match awaiting {
             Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
-            Awaiting::Itself(since) => ready!(home.open(|state| state.poll_yield(since)))
-                .result()
-                .and_then(|()| Err(Error::Runtime(format!("{AWAITS_ITSELF} {handle:?}").into()))),
-            Awaiting::Task(waiter) => ready!(home.poll_waiter(waiter, cx)).result(),
+            Awaiting::Itself(since, _) => ready!(home.open(|state| state.poll_yield(*since))),
+            Awaiting::Task(waiter) => ready!(home.poll_waiter(*waiter, cx)),
         };
-        *awaiting = Awaiting::Nothing;
-        match outcome {
-            Ok(()) => Poll::Ready(claim(home.open(|state| state.claim(*key)))),
-            Err(error) => Poll::Ready(Err(error)),
+        if !settled.is_gone() {
+            return Poll::Ready(Err(Error::no_running_loop()));
+        }
+        match (mem::replace(awaiting, Awaiting::Nothing), settled) {
+            (Awaiting::Itself(_, refusal), Settled::Woken) => Poll::Ready(Err(*refusal)),
+            (_, Settled::Woken) => Poll::Ready(claim(home.open(|state| state.claim(*key)))),
+            _ => {
+                // An error that the task has ended with counts as seen, though the request to cancel goes first.
+                home.open(|state| state.slot_mut(*key).flags.clear(UNSEEN));
+                Poll::Ready(Err(Error::Cancelled))
+            }
         }
     }
 }
@@ -889,7 +893,7 @@ impl State {
         error: Option<Error>,
     ) -> Option<TaskFailure> {
         let slot = &mut self.tasks[key.index()];
-        let (flags, number) = (slot.flags, slot.number);
+        let flags = slot.flags;
         slot.flags.clear(REQUESTED);
         slot.flags.set(DONE);
         match ending {
@@ -903,9 +907,10 @@ impl State {
         let mut failure = None;
         if let Some(error) = error {
             if flags.has(DOOMED) {
+                // Kept by a handle, for the name that it has when this is reported.
                 slot.flags.clear(UNSEEN);
-                let failure = TaskFailure::new(UNHANDLED_AT_SHUTDOWN, self.name(key), error);
-                self.failures.push((number, failure));
+                slot.handles += 1;
+                self.failures.push((key, error));
             } else if !flags.has(OWNED) {
                 failure = Some(TaskFailure::new(NEVER_RETRIEVED, self.name(key), error));
             }
@@ -1000,7 +1005,9 @@ impl State {
             None => Join::Refused(Error::no_running_loop()),
             Some(current) if current == key => {
                 self.yield_now();
-                Join::Waiting(Awaiting::Itself(self.moment()))
+                let refusal = format!("{AWAITS_ITSELF} {}", self.describe_task(key));
+                let refusal = Box::new(Error::Runtime(refusal.into()));
+                Join::Waiting(Awaiting::Itself(self.moment(), refusal))
             }
             Some(_) => {
                 let waiter = self.insert_waiter(Kind::Join { task: key });
@@ -1205,8 +1212,17 @@ impl State {
     /// What the doomed tasks raised, in the order of their creation.
     pub(crate) fn take_failures(&mut self) -> Vec<TaskFailure> {
         let mut failures = mem::take(&mut self.failures);
-        failures.sort_by_key(|&(number, _)| number);
-        failures.into_iter().map(|(_, failure)| failure).collect()
+        failures.sort_by_key(|&(task, _)| self.slot(task).number);
+        let mut reports = Vec::new();
+        for (task, error) in failures {
+            reports.push(TaskFailure::new(
+                UNHANDLED_AT_SHUTDOWN,
+                self.name(task),
+                error,
+            ));
+            self.release_handle(task);
+        }
+        reports
     }
 
     /// Each task that has not ended, and what it waits for.

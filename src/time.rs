@@ -354,8 +354,10 @@ impl Boundary {
         let Some(scope) = self.scope.take() else {
             return false;
         };
+        // What was done at once is what it is.
+        let over = self.at_once && self.unset.is_none();
         self.home
-            .open(|state| state.close_scope(scope, self.others_before, self.at_once))
+            .open(|state| state.close_scope(scope, self.others_before, over))
     }
 }
 

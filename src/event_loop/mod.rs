@@ -557,9 +557,12 @@ impl Loop {
         if self.open(|state| state.doom_all()) == 0 {
             return Ok(());
         }
-        self.turn_until_stopped(|| self.turn(None))?;
-        self.finish_shutdown();
-        Ok(())
+        let ended = self.turn_until_stopped(|| self.turn(None));
+        match ended {
+            Ok(()) => self.finish_shutdown(),
+            Err(_) => self.report_failures(),
+        }
+        ended
     }
 
     /// The turns that are left once the tasks that were cancelled have ended.
@@ -598,6 +601,8 @@ impl Loop {
                 drop(self.open(|state| state.end_dropped(task, body)));
             }
         }
+        // After a panic nobody reports them.
+        drop(self.open(State::take_failures));
         self.open(State::clear);
     }
 

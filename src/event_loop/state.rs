@@ -25,7 +25,8 @@ use super::{
     wheel::Wheel,
 };
 use crate::{
-    task::{Slot, TaskFailure},
+    error::Error,
+    task::Slot,
     waiter::{Kind, WaitList, Waiter, Wake},
 };
 
@@ -96,7 +97,7 @@ pub(crate) struct State {
     /// How many of the tasks that the shutdown cancelled have not ended.
     pub(crate) doomed: usize,
     /// What they raised instead.
-    pub(crate) failures: Vec<(u64, TaskFailure)>,
+    pub(crate) failures: Vec<(TaskKey, Error)>,
 }
 
 impl State {
