@@ -14,6 +14,9 @@ mod waiter;
 pub mod pages {
     #[doc = include_str!("../docs/asyncio.md")]
     pub mod asyncio {}
+
+    #[doc = include_str!("../docs/design.md")]
+    pub mod design {}
 }
 
 pub use crate::{
