@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The boundary that a `wait_for` draws around its coroutine.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope {
     /// The youngest of the waiters that stand in it.
     pub(crate) youngest: Option<WaiterKey>,

@@ -36,7 +36,7 @@ use crate::{
         key::{TaskKey, WaiterKey},
         state::{Errand, State},
     },
-    waiter::{Kind, Moment, Waits, Wake},
+    waiter::{Kind, Waits, Wake},
 };
 
 /// A task: a coroutine that the loop runs, and the future of its result.
@@ -79,7 +79,7 @@ pub(crate) enum Awaiting {
     Nothing,
     Task(WaiterKey),
     /// By the task itself, since this step.
-    Itself(Moment),
+    Itself(u32),
 }
 
 impl<T> Task<T> {
@@ -170,7 +170,7 @@ impl<T> Future for Task<T> {
         }
         let outcome = match *awaiting {
             Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
-            Awaiting::Itself(since) => ready!(home.open(|state| state.poll_yield(since)))
+            Awaiting::Itself(since) => ready!(home.poll_yield(since))
                 .result()
                 .and_then(|()| Err(Error::Runtime(format!("{AWAITS_ITSELF} {handle:?}").into()))),
             Awaiting::Task(waiter) => ready!(home.poll_waiter(waiter, cx)).result(),
@@ -528,35 +528,6 @@ impl<F: Future<Output = Result<T>>, T> Step for Main<F, T> {
     }
 }
 
-/// The coroutine that is taking a step: out of its slot for as long, so that nothing is borrowed meanwhile.
-pub(crate) struct Stepping<'a, 'b> {
-    /// `None` for main.
-    pub(crate) body: Unclaimed,
-    pub(crate) main: Option<Pin<&'a mut (dyn Step + 'b)>>,
-}
-
-impl Stepping<'_, '_> {
-    pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
-        match (&mut self.body, &mut self.main) {
-            (Some(body), _) => body.as_mut().step(cx),
-            (None, Some(main)) => main.as_mut().step(cx),
-            (None, None) => unreachable!("only main has no body"),
-        }
-    }
-
-    pub(crate) fn abandon(&mut self) {
-        match (&mut self.body, &mut self.main) {
-            (Some(body), _) => body.as_mut().abandon(),
-            (None, Some(main)) => main.as_mut().abandon(),
-            (None, None) => unreachable!("only main has no body"),
-        }
-    }
-
-    pub(crate) fn error(&self) -> Option<Error> {
-        self.body.as_ref().and_then(|body| body.error())
-    }
-}
-
 /// What a task is and what happens to it, as bits: most of them are asked together, after every step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flags(u32);
@@ -619,6 +590,9 @@ pub(crate) const STRUCK: Flags = Flags(1 << 14);
 /// What makes a step begin in another way than most.
 const UNUSUAL: Flags = DONE.or(REQUESTED).or(ADOPTED).or(YIELDED_INSIDE);
 
+/// What makes a return end a task in another way than most.
+const UNUSUAL_END: Flags = REQUESTED.or(ADOPTED).or(YIELDED_INSIDE).or(MAIN).or(DOOMED);
+
 /// A task as the loop keeps it.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -644,12 +618,14 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// Hands out the coroutine for a step. Swapped and not assigned, here and below, since what is overwritten is `None`
+    /// and need not be dropped.
     #[inline]
-    fn begin_step(&mut self, step: u32) -> Unclaimed {
+    fn begin_step(&mut self, step: u32, body: &mut Unclaimed) {
         self.last_step = step;
         self.flags.clear(QUEUED.or(YIELDING));
         self.flags.set(STARTED.or(RUNNING));
-        self.body.take()
+        mem::swap(&mut self.body, body);
     }
 }
 
@@ -667,6 +643,8 @@ pub(crate) enum Next {
     StepWith(TaskKey, Waker),
     /// The end of a task that was cancelled before its first step: its coroutine is to be dropped.
     Discard(TaskKey),
+    /// Nothing yet: the step before has left a task pending, with a request to cancel to see to.
+    Unsettled(TaskKey),
     /// Somebody has to be woken before anything else runs.
     Errands,
     /// Nothing: the turn is over.
@@ -737,9 +715,15 @@ impl State {
         }
     }
 
-    /// Takes the next handle of the turn. Timers run here and now; a step begins, and is the caller's to take.
+    /// Takes the next handle of the turn, after the step of a task that it has left pending. Timers run here and now; a
+    /// step begins, and is the caller's to take.
     #[inline]
-    pub(crate) fn next(&mut self, body: &mut Unclaimed) -> Next {
+    pub(crate) fn next(&mut self, pending: Option<TaskKey>, body: &mut Unclaimed) -> Next {
+        if let Some(key) = pending {
+            if !self.suspend(key, body) {
+                return Next::Unsettled(key);
+            }
+        }
         loop {
             match self.ready.pop() {
                 None => return Next::None,
@@ -748,7 +732,7 @@ impl State {
                     if !slot.flags.has(UNUSUAL) {
                         self.steps = self.steps.wrapping_add(1);
                         self.current = Some(key);
-                        *body = slot.begin_step(self.steps);
+                        slot.begin_step(self.steps, body);
                         return Next::Step(key);
                     }
                     if let Some(next) = self.begin_unusual_step(key, body) {
@@ -789,7 +773,7 @@ impl State {
         self.current = Some(key);
         let steps = self.steps;
         let slot = self.slot_mut(key);
-        *body = slot.begin_step(steps);
+        slot.begin_step(steps, body);
         // All clones may be gone again.
         let Some(adopted) = slot.waker.upgrade() else {
             slot.flags.clear(ADOPTED);
@@ -814,15 +798,43 @@ impl State {
 
     /// Ends a step after which the task is suspended, or queued, and no request to cancel is kept. Else does nothing.
     #[inline]
-    pub(crate) fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
+    fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
         let slot = &mut self.tasks[key.index()];
         if slot.flags.has(REQUESTED.or(RAISING)) {
             return false;
         }
         slot.flags.clear(RUNNING);
-        slot.body = body.take();
+        mem::swap(&mut slot.body, body);
         self.current = None;
         self.raising = false;
+        true
+    }
+
+    /// Ends a step and its task with it, as most do. Leaves the body if nobody can retrieve its result. Does nothing if
+    /// there is more to it.
+    pub(crate) fn finish(&mut self, key: TaskKey, ending: Ending, body: &mut Unclaimed) -> bool {
+        let slot = &mut self.tasks[key.index()];
+        if ending != Ending::Returned || slot.flags.has(UNUSUAL_END) {
+            return false;
+        }
+        slot.flags.clear(RUNNING.or(RAISING));
+        slot.flags.set(DONE);
+        let flags = slot.flags;
+        if flags.has(OWNED) {
+            mem::swap(&mut slot.body, body);
+        }
+        let (youngest, joiner) = (slot.youngest, slot.joiner);
+        self.leave_step();
+        self.alive -= 1;
+        if youngest.is_some() {
+            self.detach_waiters(key);
+        }
+        if let Some(joiner) = joiner {
+            self.settle(joiner, Wake::Woken);
+        }
+        if !flags.has(OWNED.or(QUEUED)) {
+            self.free_if_unused(key);
+        }
         true
     }
 
@@ -951,7 +963,7 @@ impl State {
             None => Join::Refused(Error::no_running_loop()),
             Some(current) if current == key => {
                 self.yield_now();
-                Join::Waiting(Awaiting::Itself(self.moment()))
+                Join::Waiting(Awaiting::Itself(self.steps))
             }
             Some(_) => {
                 let waiter = self.insert_waiter(Kind::Join { task: key });

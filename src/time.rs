@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     event_loop::{Handle, Loop, key::WaiterKey, state::State},
     scope::Verdict,
     task::Task,
-    waiter::{Kind, Moment, Polled, Settled, Waiting},
+    waiter::{Kind, Polled, Settled, Waiting},
 };
 
 /// Suspends the task for a while.
@@ -49,86 +49,87 @@ use crate::{
 /// ```
 #[inline]
 pub fn sleep(delay: Duration) -> impl Future<Output = Result<()>> + 'static {
-    Sleep {
-        delay,
-        stage: Stage::Unpolled,
-        waiting: None,
-    }
+    Sleep(Stage::Unpolled(delay))
 }
 
 #[must_use = "futures do nothing unless polled"]
-struct Sleep {
-    delay: Duration,
-    stage: Stage,
-    /// While it waits for a timer.
-    waiting: Option<Waiting>,
-}
+struct Sleep(Stage);
 
-#[derive(Clone, Copy)]
 enum Stage {
-    Unpolled,
-    Yielding(Moment),
-    Sleeping,
+    Unpolled(Duration),
+    Yielding(Yielding),
+    /// Until a timer wakes it.
+    Sleeping(Waiting),
     Over,
 }
 
 impl Future for Sleep {
     type Output = Result<()>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let settled = match self.stage {
-            Stage::Unpolled => return self.begin(cx),
-            Stage::Yielding(since) => match Loop::current() {
-                Some(running) => ready!(running.open(|state| state.poll_yield(since))),
+        let settled = match &mut self.0 {
+            Stage::Unpolled(Duration::ZERO) => match Yielding::begin(cx.waker()) {
+                Some(yielding) => {
+                    self.0 = Stage::Yielding(yielding);
+                    return Poll::Pending;
+                }
                 None => Settled::NoLoop,
             },
-            Stage::Sleeping => {
-                let ended = ready!(
-                    self.waiting
-                        .as_mut()
-                        .map(|waiting| Pin::new(waiting).poll(cx))
-                        .expect("it waits")
-                );
-                self.waiting = None;
-                self.stage = Stage::Over;
-                return Poll::Ready(ended);
-            }
-            Stage::Over => panic!("`sleep` polled again after its end"),
+            Stage::Yielding(yielding) => ready!(yielding.poll()),
+            _ => return self.poll_asleep(cx),
         };
-        self.stage = Stage::Over;
+        self.0 = Stage::Over;
         Poll::Ready(settled.result())
     }
 }
 
-impl Sleep {
-    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Some(home) = Loop::current() else {
-            return Poll::Ready(Err(Error::no_running_loop()));
-        };
-        if self.delay.is_zero() {
-            let begun = home.open(|state| Some((state.yield_now()?, state.keeps(cx.waker()))));
-            let Some((since, keeps_waker)) = begun else {
-                return Poll::Ready(Err(Error::no_running_loop()));
-            };
-            if keeps_waker {
-                let waker = cx.waker().clone();
-                home.open(|state| state.keep_yielder(waker));
-            }
-            self.stage = Stage::Yielding(since);
-            return Poll::Pending;
-        }
-        let deadline = home.now().saturating_add(self.delay);
-        let begun =
-            home.open(|state| Some((state.begin_sleep(deadline)?, state.keeps(cx.waker()))));
-        let Some((waiter, keeps_waker)) = begun else {
-            return Poll::Ready(Err(Error::no_running_loop()));
-        };
+/// A bare yield, since a step of a task.
+struct Yielding {
+    home: Rc<Loop>,
+    since: u32,
+}
+
+impl Yielding {
+    fn begin(waker: &Waker) -> Option<Self> {
+        let home = Loop::current()?;
+        let mut keeps_waker = false;
+        let since = home.open(|state| {
+            keeps_waker = state.keeps(waker);
+            state.yield_now()
+        })?;
         if keeps_waker {
-            home.keep_waker(waiter, cx);
+            home.keep_yielder(waker);
         }
-        self.waiting = Some(Waiting::new(home, waiter));
-        self.stage = Stage::Sleeping;
-        Poll::Pending
+        Some(Self { home, since })
+    }
+
+    #[inline]
+    fn poll(&self) -> Poll<Settled> {
+        self.home.poll_yield(self.since)
+    }
+}
+
+impl Sleep {
+    /// Polls a sleep that takes time.
+    fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        match &mut self.0 {
+            Stage::Unpolled(delay) => {
+                match Loop::current().and_then(|home| home.begin_sleep(*delay, cx)) {
+                    Some(waiting) => {
+                        self.0 = Stage::Sleeping(waiting);
+                        Poll::Pending
+                    }
+                    None => Poll::Ready(Err(Error::no_running_loop())),
+                }
+            }
+            Stage::Sleeping(waiting) => {
+                let ended = ready!(Pin::new(waiting).poll(cx));
+                self.0 = Stage::Over;
+                Poll::Ready(ended)
+            }
+            Stage::Yielding(_) | Stage::Over => panic!("`sleep` polled again after its end"),
+        }
     }
 }
 
@@ -458,6 +459,24 @@ impl<F: Future> Future for WrapFuture<F> {
 }
 
 impl Loop {
+    /// Begins a sleep of the running task.
+    fn begin_sleep(self: Rc<Self>, delay: Duration, cx: &mut Context<'_>) -> Option<Waiting> {
+        let deadline = self.now().saturating_add(delay);
+        let (waiter, keeps_waker) =
+            self.open(|state| Some((state.begin_sleep(deadline)?, state.keeps(cx.waker()))))?;
+        if keeps_waker {
+            self.keep_waker(waiter, cx);
+        }
+        Some(Waiting::new(self, waiter))
+    }
+
+    /// A combinator's waker that polled a bare yield: cloning it is user code.
+    #[cold]
+    fn keep_yielder(&self, waker: &Waker) {
+        let waker = waker.clone();
+        self.open(|state| state.keep_yielder(waker));
+    }
+
     /// Sees to what a pending scope needs, and keeps a combinator's waker with it.
     fn stay_pending(&self, scope: WaiterKey, cx: &mut Context<'_>, work: impl FnOnce(&mut State)) {
         let polled = self.open(|state| {

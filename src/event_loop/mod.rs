@@ -35,13 +35,13 @@ pub use self::deadlock::DeadlockReport;
 use self::{
     clock::Clock,
     key::TaskKey,
-    state::{Errand, State},
+    state::{Errand, Rest, State},
     waker::Inbox,
 };
 pub(crate) use self::{ready::Handle, waker::TaskWaker};
 use crate::{
     error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
-    task::{After, Ending, Main, Next, Step, Stepping, Task, TaskFailure},
+    task::{After, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
 };
 
 /// Runs a coroutine in a fresh event loop and returns what it comes to.
@@ -288,6 +288,50 @@ impl Spare {
     }
 }
 
+/// What a step is taken with. The coroutine is out of its slot for as long, so that nothing is borrowed meanwhile.
+struct Stepping<'a, 'b> {
+    /// `None` for main, and between steps.
+    body: Unclaimed,
+    main: Option<Pin<&'a mut (dyn Step + 'b)>>,
+    spare: Spare,
+}
+
+impl Stepping<'_, '_> {
+    #[inline]
+    fn step(&mut self) -> Option<Ending> {
+        let mut cx = Context::from_waker(&self.spare.waker);
+        match &mut self.body {
+            Some(body) => body.as_mut().step(&mut cx),
+            None => main_of(&mut self.main).step(&mut cx),
+        }
+    }
+
+    fn step_with(&mut self, waker: &Waker) -> Option<Ending> {
+        self.coroutine().step(&mut Context::from_waker(waker))
+    }
+
+    fn abandon(&mut self) {
+        self.coroutine().abandon();
+    }
+
+    fn coroutine(&mut self) -> Pin<&mut (dyn Step + '_)> {
+        match &mut self.body {
+            Some(body) => body.as_mut(),
+            None => main_of(&mut self.main),
+        }
+    }
+
+    fn error(&self) -> Option<Error> {
+        self.body.as_ref().and_then(|body| body.error())
+    }
+}
+
+fn main_of<'a, 'b>(
+    main: &'a mut Option<Pin<&mut (dyn Step + 'b)>>,
+) -> Pin<&'a mut (dyn Step + 'b)> {
+    main.as_mut().expect("only main has no body").as_mut()
+}
+
 /// Makes a loop the thread's running one, until dropped. A panic that passes takes the loop's tasks with it.
 struct Running<'a>(&'a Rc<Loop>);
 
@@ -319,7 +363,8 @@ impl Loop {
 
     /// Opens the state for some work on it, closes it, and only then wakes those whom the work put into the outbox.
     ///
-    /// The one place where the state is borrowed. The work is the crate's own and runs nothing of the user's.
+    /// Here and in [`look`](Self::look) is where the state is borrowed, and nowhere else. The work is the crate's own and
+    /// runs nothing of the user's.
     #[inline]
     pub(crate) fn open<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.borrow_mut();
@@ -328,6 +373,12 @@ impl Loop {
             Self::run_errands(state);
         }
         done
+    }
+
+    /// Looks at the state, with no work to do.
+    #[inline]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.state.borrow())
     }
 
     #[cold]
@@ -386,34 +437,50 @@ impl Loop {
         })
     }
 
-    fn run_main(&self, mut main: Pin<&mut dyn Step>) -> Result<()> {
+    fn run_main(&self, main: Pin<&mut dyn Step>) -> Result<()> {
         self.open(State::spawn_main);
-        self.turn_until_stopped(|| self.turn(Some(main.as_mut())))
+        self.turn_until_stopped(Some(main))
     }
 
     /// Turns until the state says stop, and waits whenever nothing is ready.
-    fn turn_until_stopped(&self, mut turn: impl FnMut()) -> Result<()> {
-        loop {
-            turn();
-            if self.open(State::end_turn) {
-                return Ok(());
+    fn turn_until_stopped(&self, main: Option<Pin<&mut dyn Step>>) -> Result<()> {
+        self.stepping(main, |stepping| {
+            loop {
+                self.turn(stepping);
+                match self.open(State::end_turn) {
+                    Rest::More => {}
+                    Rest::Stop => return Ok(()),
+                    Rest::Idle(deadline) => self.wait_until_ready(deadline)?,
+                }
             }
-            self.wait_until_ready()?;
-        }
+        })
+    }
+
+    /// Lends out what steps are taken with.
+    fn stepping<R>(
+        &self,
+        main: Option<Pin<&mut dyn Step>>,
+        work: impl FnOnce(&mut Stepping<'_, '_>) -> R,
+    ) -> R {
+        let spare = self.spare.take();
+        let mut stepping = Stepping {
+            body: None,
+            main,
+            spare: spare.unwrap_or_else(|| Spare::new(&self.inbox)),
+        };
+        let done = work(&mut stepping);
+        self.spare.set(Some(stepping.spare));
+        done
     }
 
     /// Waits until something is ready: for the next deadline, for a waker from outside, or not at all.
     ///
     /// # Errors
     /// [`Error::Deadlock`] if there is nothing to wait for.
-    fn wait_until_ready(&self) -> Result<()> {
-        let (ready, deadline) = self.open(|state| {
-            let ready = !state.ready.is_empty() || state.stop_after.is_some();
-            (ready, if ready { None } else { state.wheel.earliest() })
-        });
+    fn wait_until_ready(&self, deadline: Option<Duration>) -> Result<()> {
         // The order matters: a wake that came before the last waker was dropped has rung by the time none is left.
         let awaited = self.inbox.can_be_woken();
-        if ready || self.inbox.is_rung() {
+        if self.inbox.is_rung() {
             return Ok(());
         }
         match deadline {
@@ -430,43 +497,45 @@ impl Loop {
 
     /// One turn: what other threads have woken, then the timers that are due, go behind what is ready; then all of
     /// that runs, and nothing that it queues.
-    fn turn(&self, main: Option<Pin<&mut (dyn Step + '_)>>) {
+    fn turn(&self, stepping: &mut Stepping<'_, '_>) {
         if self.inbox.is_rung() {
             self.inbox
                 .drain(|task| self.open(|state| state.queue_step(task)));
         }
-        let now = self.now();
-        let mut spare = self.spare.take().unwrap_or_else(|| Spare::new(&self.inbox));
-        self.open(|state| state.begin_turn(now, spare.waker.data()));
-        let mut stepping = Stepping { body: None, main };
+        let begun = self.open(|state| state.begin_turn(stepping.spare.waker.data()));
+        if !begun {
+            let now = self.now();
+            self.open(|state| state.begin_turn_at(now));
+        }
+        // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
+        let mut pending = None;
         loop {
-            match self.open(|state| state.next(&mut stepping.body)) {
+            match self.open(|state| state.next(pending.take(), &mut stepping.body)) {
                 Next::Step(task) => {
-                    spare.task.aim(task);
-                    let ending = stepping.step(&mut Context::from_waker(&spare.waker));
-                    if spare.is_cloned() {
-                        self.give_out(task, &mut spare);
+                    stepping.spare.task.aim(task);
+                    let ending = stepping.step();
+                    if stepping.spare.is_cloned() {
+                        self.give_out(task, &mut stepping.spare);
                     }
-                    if ending.is_some()
-                        || !self.open(|state| state.suspend(task, &mut stepping.body))
-                    {
-                        self.end_step(task, ending, &mut stepping);
+                    match ending {
+                        None => pending = Some(task),
+                        ending => self.end_step(task, ending, stepping),
                     }
                 }
                 Next::StepWith(task, waker) => {
-                    let ending = stepping.step(&mut Context::from_waker(&waker));
-                    self.open(|state| state.own_waker = spare.waker.data());
-                    self.end_step(task, ending, &mut stepping);
+                    let ending = stepping.step_with(&waker);
+                    self.open(|state| state.own_waker = stepping.spare.waker.data());
+                    self.end_step(task, ending, stepping);
                 }
+                Next::Unsettled(task) => self.end_step(task, None, stepping),
                 Next::Discard(task) => {
                     stepping.abandon();
-                    self.end_step(task, Some(Ending::Cancelled), &mut stepping);
+                    self.end_step(task, Some(Ending::Cancelled), stepping);
                 }
                 Next::Errands => {}
                 Next::None => break,
             }
         }
-        self.spare.set(Some(spare));
     }
 
     /// The spare waker was cloned during a step: it is that task's from now on.
@@ -481,6 +550,11 @@ impl Loop {
 
     /// Sees to what comes of a step that did not simply leave its task suspended.
     fn end_step(&self, task: TaskKey, mut ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
+        if let Some(ending) = ending {
+            if self.open(|state| state.finish(task, ending, &mut stepping.body)) {
+                return drop(stepping.body.take());
+            }
+        }
         while let After::Abandon =
             self.open(|state| state.end_step(task, ending, &mut stepping.body))
         {
@@ -510,15 +584,17 @@ impl Loop {
         if self.open(|state| state.doom_all()) == 0 {
             return Ok(());
         }
-        self.turn_until_stopped(|| self.turn(None))?;
+        self.turn_until_stopped(None)?;
         let failures = self.open(State::take_failures);
         failures
             .into_iter()
             .for_each(|failure| self.report(failure));
         for _ in ["shutdown_asyncgens", "shutdown_default_executor"] {
             self.open(|state| state.created += 1);
-            self.turn(None);
-            self.turn(None);
+            self.stepping(None, |stepping| {
+                self.turn(stepping);
+                self.turn(stepping);
+            });
         }
         Ok(())
     }
