@@ -9,9 +9,19 @@ mod task;
 mod time;
 mod waiter;
 
+/// Pages to read, whose listings all run.
+#[cfg(any(doc, doctest))]
+pub mod pages {
+    #[doc = include_str!("../docs/asyncio.md")]
+    pub mod asyncio {}
+
+    #[doc = include_str!("../docs/design.md")]
+    pub mod design {}
+}
+
 pub use crate::{
     error::{Error, Result},
-    event_loop::{DeadlockReport, EventLoop, create_task, run, time},
+    event_loop::{DeadlockReport, EventLoop, RemoteTask, Spawner, Turn, create_task, run, time},
     sync::{
         Barrier, BoundedSemaphore, Condition, ConditionGuard, Event, Lock, LockGuard, Semaphore,
         SemaphoreGuard, Truthy,

@@ -98,12 +98,12 @@ impl State {
     /// The time is over: whatever stands in the scope is cancelled.
     pub(crate) fn strike(&mut self, key: WaiterKey) {
         let waiter = &self.waiters[key.index()];
-        let (Some(task), polled) = (waiter.task, waiter.polled) else {
-            return;
-        };
+        let (task, polled) = (waiter.task, waiter.polled);
         let scope = self.scope_mut(key);
         scope.flags.set(STRUCK.or(REQUESTED));
         let youngest = scope.youngest;
+        // Its task may have ended and handed it out. Whoever polls it next is told.
+        let Some(task) = task else { return };
         let slot = self.slot_mut(task);
         slot.cancels += 1;
         slot.strikes += 1;

@@ -36,7 +36,7 @@ use crate::{
         key::{TaskKey, WaiterKey},
         state::{Errand, State},
     },
-    waiter::{Kind, Waits, Wake},
+    waiter::{Kind, Settled, Waits, Wake},
 };
 
 /// A task: a coroutine that the loop runs, and the future of its result.
@@ -78,8 +78,8 @@ pub struct Task<T> {
 pub(crate) enum Awaiting {
     Nothing,
     Task(WaiterKey),
-    /// By the task itself, since this step.
-    Itself(u32),
+    /// By the task itself, since this step: an error, as it was then, that is raised in the next.
+    Itself(u32, Box<Error>),
 }
 
 impl<T> Task<T> {
@@ -159,8 +159,7 @@ impl<T> Future for Task<T> {
             awaiting,
             claim,
         } = &mut *self;
-        let handle = &*handle;
-        let TaskHandle { home, key } = handle;
+        let TaskHandle { home, key } = &*handle;
         if let Awaiting::Nothing = awaiting {
             match home.open(|state| state.join(*key)) {
                 Join::Done(body) => return Poll::Ready(claim(body)),
@@ -168,17 +167,22 @@ impl<T> Future for Task<T> {
                 Join::Waiting(since) => *awaiting = since,
             }
         }
-        let outcome = match *awaiting {
+        let settled = match awaiting {
             Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
-            Awaiting::Itself(since) => ready!(home.poll_yield(since))
-                .result()
-                .and_then(|()| Err(Error::Runtime(format!("{AWAITS_ITSELF} {handle:?}").into()))),
-            Awaiting::Task(waiter) => ready!(home.poll_waiter(waiter, cx)).result(),
+            Awaiting::Itself(since, _) => ready!(home.poll_yield(*since)),
+            Awaiting::Task(waiter) => ready!(home.poll_waiter(*waiter, cx)),
         };
-        *awaiting = Awaiting::Nothing;
-        match outcome {
-            Ok(()) => Poll::Ready(claim(home.open(|state| state.claim(*key)))),
-            Err(error) => Poll::Ready(Err(error)),
+        if !settled.is_gone() {
+            return Poll::Ready(Err(Error::no_running_loop()));
+        }
+        match (mem::replace(awaiting, Awaiting::Nothing), settled) {
+            (Awaiting::Itself(_, refusal), Settled::Woken) => Poll::Ready(Err(*refusal)),
+            (_, Settled::Woken) => Poll::Ready(claim(home.open(|state| state.claim(*key)))),
+            _ => {
+                // An error that the task has ended with counts as seen, though the request to cancel goes first.
+                home.open(|state| state.slot_mut(*key).flags.clear(UNSEEN));
+                Poll::Ready(Err(Error::Cancelled))
+            }
         }
     }
 }
@@ -284,6 +288,15 @@ impl TaskHandle {
     pub fn set_name(&self, name: impl Into<String>) {
         let name: String = name.into();
         self.home.open(|state| state.set_name(self.key, name));
+    }
+}
+
+impl TaskHandle {
+    /// The waker that the task gives out to other threads.
+    pub(crate) fn give_out_waker(&self) -> Arc<TaskWaker> {
+        let spare = self.home.new_waker();
+        self.home
+            .open(|state| state.give_out_waker(self.key, spare))
     }
 }
 
@@ -564,13 +577,13 @@ pub(crate) const DONE: Flags = Flags(1 << 3);
 pub(crate) const CANCELLED: Flags = Flags(1 << 4);
 /// It has ended with an error that nobody has seen.
 pub(crate) const UNSEEN: Flags = Flags(1 << 5);
-/// Its [`Task`] exists, which can retrieve the result.
+/// Its [`Task`] exists, and has not retrieved the result yet.
 pub(crate) const OWNED: Flags = Flags(1 << 6);
 /// A request to cancel is kept.
 pub(crate) const REQUESTED: Flags = Flags(1 << 7);
 /// This step began with a request, which is to be raised by what was pending before.
 pub(crate) const RAISING: Flags = Flags(1 << 8);
-/// A bare yield became pending in this step.
+/// A bare yield became pending in a scope when it was last polled.
 pub(crate) const YIELDING: Flags = Flags(1 << 9);
 /// It has a name of its own.
 pub(crate) const NAMED: Flags = Flags(1 << 10);
@@ -623,7 +636,7 @@ impl Slot {
     #[inline]
     fn begin_step(&mut self, step: u32, body: &mut Unclaimed) {
         self.last_step = step;
-        self.flags.clear(QUEUED.or(YIELDING));
+        self.flags.clear(QUEUED);
         self.flags.set(STARTED.or(RUNNING));
         mem::swap(&mut self.body, body);
     }
@@ -703,6 +716,7 @@ impl State {
             flags,
         }));
         self.ready.push(Handle::Step(key));
+        self.announce();
         key
     }
 
@@ -712,6 +726,14 @@ impl State {
         if !slot.flags.has(QUEUED.or(DONE)) {
             slot.flags.set(QUEUED);
             self.ready.push(Handle::Step(key));
+            self.announce();
+        }
+    }
+
+    /// Tells the host, if it was left with nothing to do, that there is something.
+    pub(crate) fn announce(&mut self) {
+        if mem::take(&mut self.announces) {
+            self.outbox.push(Errand::Announce);
         }
     }
 
@@ -767,7 +789,7 @@ impl State {
             self.raise(key);
         }
         if self.slot(key).flags.has(YIELDED_INSIDE) {
-            self.take_yielders(key, Errand::Wake);
+            self.wake_yielders(key);
         }
         self.steps = self.steps.wrapping_add(1);
         self.current = Some(key);
@@ -784,16 +806,16 @@ impl State {
         Some(Next::StepWith(key, adopted))
     }
 
-    /// Puts the wakers of combinators that polled a bare yield of a task into the outbox.
-    fn take_yielders(&mut self, key: TaskKey, errand: impl Fn(Waker) -> Errand) {
+    /// Wakes the bare yields of a task whose next step begins.
+    fn wake_yielders(&mut self, key: TaskKey) {
         self.slot_mut(key).flags.clear(YIELDED_INSIDE);
         let (own, others) = mem::take(&mut self.yielders)
             .into_iter()
-            .partition(|&(task, _)| task == key);
+            .partition::<Vec<_>, _>(|&(task, _)| task == key);
         self.yielders = others;
-        let own: Vec<_> = own;
-        self.outbox
-            .extend(own.into_iter().map(|(_, waker)| errand(waker)));
+        for (_, waiter) in own {
+            self.wake_if_pending(waiter);
+        }
     }
 
     /// Ends a step after which the task is suspended, or queued, and no request to cancel is kept. Else does nothing.
@@ -804,6 +826,10 @@ impl State {
             return false;
         }
         slot.flags.clear(RUNNING);
+        if mem::take(&mut self.yields) > 0 && !slot.flags.has(QUEUED) {
+            slot.flags.set(QUEUED);
+            self.ready.push(Handle::Step(key));
+        }
         mem::swap(&mut slot.body, body);
         self.current = None;
         self.raising = false;
@@ -849,7 +875,12 @@ impl State {
             // "Task is cancelled right before coro stops."
             Some(Ending::Returned) if self.slot(key).flags.has(REQUESTED) => return After::Abandon,
             None if self.end_request(key) => return After::Abandon,
-            None => self.slot_mut(key).body = body.take(),
+            None => {
+                self.slot_mut(key).body = body.take();
+                if self.yields > 0 {
+                    self.queue_step(key);
+                }
+            }
             Some(_) => {}
         }
         self.slot_mut(key).flags.clear(RUNNING.or(RAISING));
@@ -862,6 +893,7 @@ impl State {
         self.current = None;
         self.scope = None;
         self.raising = false;
+        self.yields = 0;
     }
 
     /// Ends a task. Leaves the body if nobody can retrieve its result, and returns the error if it has to be reported.
@@ -873,7 +905,7 @@ impl State {
         error: Option<Error>,
     ) -> Option<TaskFailure> {
         let slot = &mut self.tasks[key.index()];
-        let (flags, number) = (slot.flags, slot.number);
+        let flags = slot.flags;
         slot.flags.clear(REQUESTED);
         slot.flags.set(DONE);
         match ending {
@@ -887,9 +919,10 @@ impl State {
         let mut failure = None;
         if let Some(error) = error {
             if flags.has(DOOMED) {
+                // Kept by a handle, for the name that it has when this is reported.
                 slot.flags.clear(UNSEEN);
-                let failure = TaskFailure::new(UNHANDLED_AT_SHUTDOWN, self.name(key), error);
-                self.failures.push((number, failure));
+                slot.handles += 1;
+                self.failures.push((key, error));
             } else if !flags.has(OWNED) {
                 failure = Some(TaskFailure::new(NEVER_RETRIEVED, self.name(key), error));
             }
@@ -906,7 +939,7 @@ impl State {
         let flags = slot.flags;
         let joiner = slot.joiner;
         if flags.has(YIELDED_INSIDE) {
-            self.take_yielders(key, Errand::Drop);
+            self.yielders.retain(|&(task, _)| task != key);
         }
         let slot = self.slot_mut(key);
         if flags.has(ADOPTED) {
@@ -931,19 +964,19 @@ impl State {
         self.free_if_unused(key);
     }
 
-    /// The end of a task that was dropped where it stood: it is cancelled to whoever looks.
-    pub(crate) fn end_dropped(&mut self, key: TaskKey) {
+    /// The end of a task that was dropped where it stood: it is cancelled to whoever looks, or awaits it. Returns the body if
+    /// nobody can.
+    pub(crate) fn end_dropped(&mut self, key: TaskKey, body: Unclaimed) -> Unclaimed {
         let slot = self.slot_mut(key);
-        slot.flags.clear(
-            RUNNING
-                .or(RAISING)
-                .or(REQUESTED)
-                .or(DOOMED)
-                .or(MAIN)
-                .or(OWNED),
-        );
+        slot.flags
+            .clear(RUNNING.or(RAISING).or(REQUESTED).or(DOOMED).or(MAIN));
         slot.flags.set(DONE.or(CANCELLED));
+        let mut body = body;
+        if slot.flags.has(OWNED) {
+            slot.body = body.take();
+        }
         self.settle_ended(key);
+        body
     }
 
     /// Makes the waker of the step that has just been taken the task's own: a foreign future has cloned it.
@@ -954,16 +987,39 @@ impl State {
         slot.waker = Arc::downgrade(waker);
     }
 
+    /// The waker that the task has given out, or else this one.
+    fn give_out_waker(&mut self, key: TaskKey, spare: Arc<TaskWaker>) -> Arc<TaskWaker> {
+        let slot = self.slot_mut(key);
+        if let Some(adopted) = slot.waker.upgrade() {
+            return adopted;
+        }
+        if !slot.flags.has(DONE) {
+            spare.aim(key);
+            self.adopt_waker(key, &spare);
+        }
+        spare
+    }
+
     /// Begins to await a task.
     pub(crate) fn join(&mut self, key: TaskKey) -> Join {
-        if self.slot(key).flags.has(DONE) {
-            return Join::Done(self.claim(key));
+        let slot = self.slot(key);
+        if slot.flags.has(DONE) {
+            // A panic has taken the coroutine along, and left no result.
+            let lost = slot.flags.has(OWNED) && slot.body.is_none();
+            let body = self.claim(key);
+            return if lost {
+                Join::Refused(Error::Cancelled)
+            } else {
+                Join::Done(body)
+            };
         }
         match self.current {
             None => Join::Refused(Error::no_running_loop()),
             Some(current) if current == key => {
                 self.yield_now();
-                Join::Waiting(Awaiting::Itself(self.steps))
+                let refusal = format!("{AWAITS_ITSELF} {}", self.describe_task(key));
+                let refusal = Box::new(Error::Runtime(refusal.into()));
+                Join::Waiting(Awaiting::Itself(self.steps, refusal))
             }
             Some(_) => {
                 let waiter = self.insert_waiter(Kind::Join { task: key });
@@ -976,7 +1032,7 @@ impl State {
     /// Takes the body of an ended task, for its result.
     pub(crate) fn claim(&mut self, key: TaskKey) -> Unclaimed {
         let slot = self.slot_mut(key);
-        slot.flags.clear(UNSEEN);
+        slot.flags.clear(UNSEEN.or(OWNED));
         slot.body.take()
     }
 
@@ -1113,7 +1169,7 @@ impl State {
             self.queue_step(key);
         } else if !inner.is_empty() {
             self.slot_mut(key).flags.clear(REQUESTED);
-        } else if self.slot(key).flags.has(YIELDING) {
+        } else if self.yields > 0 {
             // Its step is queued, and begins by raising the request.
         } else if self.slot(key).flags.has(RAISING) {
             return true;
@@ -1168,8 +1224,17 @@ impl State {
     /// What the doomed tasks raised, in the order of their creation.
     pub(crate) fn take_failures(&mut self) -> Vec<TaskFailure> {
         let mut failures = mem::take(&mut self.failures);
-        failures.sort_by_key(|&(number, _)| number);
-        failures.into_iter().map(|(_, failure)| failure).collect()
+        failures.sort_by_key(|&(task, _)| self.slot(task).number);
+        let mut reports = Vec::new();
+        for (task, error) in failures {
+            reports.push(TaskFailure::new(
+                UNHANDLED_AT_SHUTDOWN,
+                self.name(task),
+                error,
+            ));
+            self.release_handle(task);
+        }
+        reports
     }
 
     /// Each task that has not ended, and what it waits for.

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -69,9 +69,9 @@ impl Future for Sleep {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let settled = match &mut self.0 {
-            Stage::Unpolled(Duration::ZERO) => match Yielding::begin(cx.waker()) {
-                Some(yielding) => {
-                    self.0 = Stage::Yielding(yielding);
+            Stage::Unpolled(Duration::ZERO) => match Stage::begin_yield(cx) {
+                Some(begun) => {
+                    self.0 = begun;
                     return Poll::Pending;
                 }
                 None => Settled::NoLoop,
@@ -84,29 +84,58 @@ impl Future for Sleep {
     }
 }
 
-/// A bare yield, since a step of a task.
+/// A bare yield of the running task, since a step.
 struct Yielding {
     home: Rc<Loop>,
     since: u32,
 }
 
 impl Yielding {
-    fn begin(waker: &Waker) -> Option<Self> {
-        let home = Loop::current()?;
-        let mut keeps_waker = false;
-        let since = home.open(|state| {
-            keeps_waker = state.keeps(waker);
-            state.yield_now()
-        })?;
-        if keeps_waker {
-            home.keep_yielder(waker);
-        }
-        Some(Self { home, since })
-    }
-
     #[inline]
     fn poll(&self) -> Poll<Settled> {
         self.home.poll_yield(self.since)
+    }
+}
+
+impl Stage {
+    /// Begins a bare yield. Polled with a combinator's waker, it needs a waiter, which keeps that.
+    fn begin_yield(cx: &mut Context<'_>) -> Option<Self> {
+        let home = Loop::current()?;
+        let mut keeps_waker = false;
+        let since = home.open(|state| {
+            keeps_waker = state.keeps(cx.waker());
+            state.yield_now()
+        })?;
+        if keeps_waker {
+            let waiter = home.open(State::yield_inside);
+            home.keep_waker(waiter, cx);
+            return Some(Self::Sleeping(Waiting::new(home, waiter)));
+        }
+        Some(Self::Yielding(Yielding { home, since }))
+    }
+
+    /// Begins a sleep of the running task.
+    fn begin_sleep(delay: Duration, cx: &mut Context<'_>) -> Option<Self> {
+        let home = Loop::current()?;
+        let deadline = home.now().saturating_add(delay);
+        let mut keeps_waker = false;
+        let waiter = home.open(|state| {
+            keeps_waker = state.keeps(cx.waker());
+            state.begin_sleep(deadline)
+        })?;
+        if keeps_waker {
+            home.keep_waker(waiter, cx);
+        }
+        Some(Self::Sleeping(Waiting::new(home, waiter)))
+    }
+}
+
+impl Drop for Sleep {
+    #[inline]
+    fn drop(&mut self) {
+        if let Stage::Yielding(yielding) = &self.0 {
+            yielding.home.forget_yield(yielding.since);
+        }
     }
 }
 
@@ -114,15 +143,13 @@ impl Sleep {
     /// Polls a sleep that takes time.
     fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         match &mut self.0 {
-            Stage::Unpolled(delay) => {
-                match Loop::current().and_then(|home| home.begin_sleep(*delay, cx)) {
-                    Some(waiting) => {
-                        self.0 = Stage::Sleeping(waiting);
-                        Poll::Pending
-                    }
-                    None => Poll::Ready(Err(Error::no_running_loop())),
+            Stage::Unpolled(delay) => match Stage::begin_sleep(*delay, cx) {
+                Some(begun) => {
+                    self.0 = begun;
+                    Poll::Pending
                 }
-            }
+                None => Poll::Ready(Err(Error::no_running_loop())),
+            },
             Stage::Sleeping(waiting) => {
                 let ended = ready!(Pin::new(waiting).poll(cx));
                 self.0 = Stage::Over;
@@ -344,8 +371,10 @@ impl Boundary {
         let Some(scope) = self.scope.take() else {
             return false;
         };
+        // What was done at once is what it is.
+        let over = self.at_once && self.unset.is_none();
         self.home
-            .open(|state| state.close_scope(scope, self.others_before, self.at_once))
+            .open(|state| state.close_scope(scope, self.others_before, over))
     }
 }
 
@@ -459,24 +488,6 @@ impl<F: Future> Future for WrapFuture<F> {
 }
 
 impl Loop {
-    /// Begins a sleep of the running task.
-    fn begin_sleep(self: Rc<Self>, delay: Duration, cx: &mut Context<'_>) -> Option<Waiting> {
-        let deadline = self.now().saturating_add(delay);
-        let (waiter, keeps_waker) =
-            self.open(|state| Some((state.begin_sleep(deadline)?, state.keeps(cx.waker()))))?;
-        if keeps_waker {
-            self.keep_waker(waiter, cx);
-        }
-        Some(Waiting::new(self, waiter))
-    }
-
-    /// A combinator's waker that polled a bare yield: cloning it is user code.
-    #[cold]
-    fn keep_yielder(&self, waker: &Waker) {
-        let waker = waker.clone();
-        self.open(|state| state.keep_yielder(waker));
-    }
-
     /// Sees to what a pending scope needs, and keeps a combinator's waker with it.
     fn stay_pending(&self, scope: WaiterKey, cx: &mut Context<'_>, work: impl FnOnce(&mut State)) {
         let polled = self.open(|state| {

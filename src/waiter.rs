@@ -29,12 +29,12 @@ use std::{
 use crate::{
     error::{Error, OTHER_LOOP, Result},
     event_loop::{
-        Handle, Loop,
+        Loop,
         key::{QueueKey, TaskKey, TimerKey, WaiterKey, WakerKey},
         state::{Errand, State},
     },
     scope::Scope,
-    task::{Flags, QUEUED, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
+    task::{Flags, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
 };
 
 /// What can be waited for, by the name it has in reports.
@@ -265,6 +265,11 @@ impl Loop {
         }
     }
 
+    /// A bare yield is dropped that began in this step, or in an earlier one.
+    pub(crate) fn forget_yield(&self, since: u32) {
+        self.open(|state| state.forget_yield(since));
+    }
+
     /// A combinator's waker is kept by what it polled: cloning it, and dropping the old one, is user code.
     #[cold]
     pub(crate) fn keep_waker(&self, waiter: WaiterKey, cx: &mut Context<'_>) {
@@ -297,6 +302,8 @@ pub(crate) enum Kind {
     Relay { timer: Option<TimerKey>, hops: u32 },
     /// The end of a task.
     Join { task: TaskKey },
+    /// The task's next step, in a combinator that wants to be woken for it.
+    Yield,
     /// A future that is not ours, made able to hear of a cancel.
     Foreign,
     /// No wait itself, but a `wait_for` around others.
@@ -549,6 +556,15 @@ impl State {
                 timer: Some(timer), ..
             } => self.wheel.cancel(timer),
             Kind::Join { task } => self.slot_mut(task).joiner = None,
+            Kind::Yield => {
+                self.yielders.retain(|&(_, yielder)| yielder != key);
+                if self.current.is_some()
+                    && waiter.wake == Wake::Pending
+                    && waiter.polled == self.steps
+                {
+                    self.yields -= 1;
+                }
+            }
             Kind::Sleep { timer: None }
             | Kind::Relay { timer: None, .. }
             | Kind::Foreign
@@ -657,28 +673,32 @@ impl State {
         }
     }
 
-    /// A bare yield begins: the task's own step is queued. Returns the step it was in.
+    /// A bare yield begins: when this step is over, the task's next one is queued. Returns the step it was in.
     #[inline]
     pub(crate) fn yield_now(&mut self) -> Option<u32> {
-        let current = self.current?;
-        let slot = &mut self.tasks[current.index()];
-        let queued = slot.flags.has(QUEUED);
-        slot.flags.set(QUEUED.or(YIELDING));
-        if !queued {
-            self.ready.push(Handle::Step(current));
-        }
+        self.current?;
+        self.yields += 1;
         if self.scope.is_some() {
             self.mark_yielding();
         }
         Some(self.steps)
     }
 
-    /// A bare yield was polled with a combinator's waker, which has to be woken for it to be polled again.
-    pub(crate) fn keep_yielder(&mut self, waker: Waker) {
+    /// A bare yield is dropped. If that is in the step that it began in, it leaves nothing behind.
+    fn forget_yield(&mut self, since: u32) {
+        if self.current.is_some() && since == self.steps {
+            self.yields -= 1;
+        }
+    }
+
+    /// A bare yield begins that was polled with a combinator's waker, which is woken when the next step begins.
+    pub(crate) fn yield_inside(&mut self) -> WaiterKey {
+        let waiter = self.insert_waiter(Kind::Yield);
         if let Some(current) = self.current {
-            self.yielders.push((current, waker));
+            self.yielders.push((current, waiter));
             self.slot_mut(current).flags.set(YIELDED_INSIDE);
         }
+        waiter
     }
 
     #[inline(never)]
@@ -891,7 +911,7 @@ impl State {
                     waits.push(Wait::Primitive(self.queues[queue.index()].owner.clone()))
                 }
                 Kind::Join { task } => waits.push(Wait::Words(self.describe_task(*task))),
-                Kind::Sleep { .. } | Kind::Relay { .. } => {
+                Kind::Sleep { .. } | Kind::Relay { .. } | Kind::Yield => {
                     waits.push(Wait::Words("a timer".into()))
                 }
                 Kind::Foreign => waits.push(Wait::Words("a future from elsewhere".into())),

@@ -1,14 +1,15 @@
-//! The clocks a loop can run on: the machine's, or one that stands still until nothing else can happen.
+//! The clocks a loop can run on: the machine's, one that stands still until nothing else can happen, and a host's.
 
 use std::{
     cell::Cell,
+    fmt,
     time::{Duration, Instant},
 };
 
-#[derive(Debug)]
 pub(crate) enum Clock {
     Monotonic { start: Instant },
     Virtual { now: Cell<Duration> },
+    Host(Box<dyn Fn() -> Duration>),
 }
 
 impl Clock {
@@ -24,22 +25,37 @@ impl Clock {
         }
     }
 
-    /// The loop's time.
+    pub(crate) fn host(now: impl Fn() -> Duration + 'static) -> Self {
+        Self::Host(Box::new(now))
+    }
+
+    /// The loop's time. A host's clock is user code, so this is never asked under a borrow.
     pub(crate) fn now(&self) -> Duration {
         match self {
             Self::Monotonic { start } => start.elapsed(),
             Self::Virtual { now } => now.get(),
+            Self::Host(now) => now(),
         }
     }
 
     /// Lets the time come, if this clock can: nothing else is left to do before it.
     pub(crate) fn jump(&self, to: Duration) -> bool {
         match self {
-            Self::Monotonic { .. } => false,
+            Self::Monotonic { .. } | Self::Host(_) => false,
             Self::Virtual { now } => {
                 now.set(to.max(now.get()));
                 true
             }
         }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Monotonic { .. } => "Monotonic",
+            Self::Virtual { .. } => "Virtual",
+            Self::Host(_) => "Host",
+        })
     }
 }

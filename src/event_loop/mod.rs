@@ -11,6 +11,7 @@
 
 mod clock;
 mod deadlock;
+mod embed;
 pub(crate) mod key;
 mod ready;
 pub(crate) mod state;
@@ -31,12 +32,15 @@ use std::{
 
 use pin_utils::pin_mut;
 
-pub use self::deadlock::DeadlockReport;
 use self::{
     clock::Clock,
     key::TaskKey,
-    state::{Errand, Rest, State},
-    waker::Inbox,
+    state::{Rest, State},
+    waker::{Inbox, Post},
+};
+pub use self::{
+    deadlock::DeadlockReport,
+    embed::{RemoteTask, Spawner, Turn},
 };
 pub(crate) use self::{ready::Handle, waker::TaskWaker};
 use crate::{
@@ -245,6 +249,7 @@ impl fmt::Debug for EventLoop {
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
+        self.shared.closed.set(true);
         self.shared.drop_all_tasks();
     }
 }
@@ -263,6 +268,21 @@ pub(crate) struct Loop {
     /// The waker for tasks that have adopted none, between turns.
     spare: Cell<Option<Spare>>,
     handler: RefCell<Option<Handler>>,
+    /// Whether the [`EventLoop`] is gone.
+    closed: Cell<bool>,
+}
+
+/// What a loop whose turn is over can wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outlook {
+    /// For nothing: a handle is ready, or somebody has rung.
+    Ready,
+    /// For the next deadline.
+    Until(Duration),
+    /// For a waker that somebody outside has.
+    Awaited,
+    /// Nothing can ever happen again.
+    Stuck,
 }
 
 /// Called with errors that nobody can retrieve any more.
@@ -353,6 +373,7 @@ impl Loop {
             inbox: Arc::default(),
             spare: Cell::new(None),
             handler: RefCell::new(None),
+            closed: Cell::new(false),
         })
     }
 
@@ -370,7 +391,7 @@ impl Loop {
         let mut state = self.state.borrow_mut();
         let done = work(&mut state);
         if !state.outbox.is_empty() {
-            Self::run_errands(state);
+            self.run_errands(state);
         }
         done
     }
@@ -382,13 +403,15 @@ impl Loop {
     }
 
     #[cold]
-    fn run_errands(mut state: RefMut<'_, State>) {
+    fn run_errands(&self, mut state: RefMut<'_, State>) {
         let errands = mem::take(&mut state.outbox);
         drop(state);
-        errands.into_iter().for_each(Errand::run);
+        errands
+            .into_iter()
+            .for_each(|errand| errand.run(&self.inbox));
     }
 
-    /// The loop's time. A host's clock is user code, so this is never asked under a borrow.
+    /// The loop's time.
     pub(crate) fn now(&self) -> Duration {
         self.clock.now()
     }
@@ -404,18 +427,28 @@ impl Loop {
 
     /// Queues a task that was woken on the loop's own thread while the loop runs. Anybody else uses the inbox.
     pub(crate) fn queue_from_here(inbox: &Arc<Inbox>, task: TaskKey) -> bool {
-        let running = CURRENT.try_with(|current| {
-            current
-                .borrow()
-                .as_ref()
-                .filter(|r| Arc::ptr_eq(&r.inbox, inbox))
-                .cloned()
-        });
-        let Ok(Some(running)) = running else {
-            return false;
-        };
-        running.open(|state| state.queue_step(task));
-        true
+        let running = Self::of_inbox(inbox);
+        running
+            .inspect(|running| running.open(|state| state.queue_step(task)))
+            .is_some()
+    }
+
+    /// Cancels a task, likewise.
+    pub(crate) fn cancel_from_here(inbox: &Arc<Inbox>, task: TaskKey) -> bool {
+        let running = Self::of_inbox(inbox);
+        running
+            .map(|running| running.open(|state| state.cancel(task)))
+            .is_some()
+    }
+
+    /// The running loop, if the inbox is its.
+    fn of_inbox(inbox: &Arc<Inbox>) -> Option<Rc<Self>> {
+        Self::current().filter(|running| Arc::ptr_eq(&running.inbox, inbox))
+    }
+
+    /// A waker that is nobody's yet.
+    pub(crate) fn new_waker(&self) -> Arc<TaskWaker> {
+        TaskWaker::spare(&self.inbox)
     }
 
     /// Reports an error that nobody can retrieve any more.
@@ -450,7 +483,7 @@ impl Loop {
                 match self.open(State::end_turn) {
                     Rest::More => {}
                     Rest::Stop => return Ok(()),
-                    Rest::Idle(deadline) => self.wait_until_ready(deadline)?,
+                    Rest::Idle => self.wait_until_ready()?,
                 }
             }
         })
@@ -459,7 +492,7 @@ impl Loop {
     /// Lends out what steps are taken with.
     fn stepping<R>(
         &self,
-        main: Option<Pin<&mut dyn Step>>,
+        main: Option<Pin<&mut (dyn Step + '_)>>,
         work: impl FnOnce(&mut Stepping<'_, '_>) -> R,
     ) -> R {
         let spare = self.spare.take();
@@ -477,30 +510,48 @@ impl Loop {
     ///
     /// # Errors
     /// [`Error::Deadlock`] if there is nothing to wait for.
-    fn wait_until_ready(&self, deadline: Option<Duration>) -> Result<()> {
-        // The order matters: a wake that came before the last waker was dropped has rung by the time none is left.
-        let awaited = self.inbox.can_be_woken();
-        if self.inbox.is_rung() {
-            return Ok(());
-        }
-        match deadline {
-            Some(deadline) if self.clock.jump(deadline) => {}
-            Some(deadline) => match deadline.checked_sub(self.now()) {
+    fn wait_until_ready(&self) -> Result<()> {
+        match self.outlook() {
+            Outlook::Ready => {}
+            Outlook::Until(deadline) if self.clock.jump(deadline) => {}
+            Outlook::Until(deadline) => match deadline.checked_sub(self.now()) {
                 Some(left) if !left.is_zero() => self.inbox.park(Some(left)),
                 _ => {}
             },
-            None if awaited => self.inbox.park(None),
-            None => return Err(Error::Deadlock(Arc::new(self.deadlock_report()))),
+            Outlook::Awaited => self.inbox.park(None),
+            Outlook::Stuck => return Err(Error::Deadlock(Arc::new(self.deadlock_report()))),
         }
         Ok(())
+    }
+
+    /// What there is to wait for.
+    fn outlook(&self) -> Outlook {
+        let (ready, deadline) = self.open(|state| {
+            let ready = !state.ready.is_empty() || state.stop_after.is_some();
+            (ready, if ready { None } else { state.wheel.earliest() })
+        });
+        // The order matters: a wake that came before the last waker was dropped has rung by the time none is left.
+        let awaited = self.inbox.can_be_woken();
+        match deadline {
+            _ if ready || self.inbox.is_rung() => Outlook::Ready,
+            Some(deadline) => Outlook::Until(deadline),
+            None if awaited => Outlook::Awaited,
+            None => Outlook::Stuck,
+        }
     }
 
     /// One turn: what other threads have woken, then the timers that are due, go behind what is ready; then all of
     /// that runs, and nothing that it queues.
     fn turn(&self, stepping: &mut Stepping<'_, '_>) {
         if self.inbox.is_rung() {
-            self.inbox
-                .drain(|task| self.open(|state| state.queue_step(task)));
+            self.inbox.drain(|post| {
+                self.open(|state| match post {
+                    Post::Wake(task) => state.queue_step(task),
+                    Post::Cancel(task) => {
+                        state.cancel(task);
+                    }
+                });
+            });
         }
         let begun = self.open(|state| state.begin_turn(stepping.spare.waker.data()));
         if !begun {
@@ -584,11 +635,17 @@ impl Loop {
         if self.open(|state| state.doom_all()) == 0 {
             return Ok(());
         }
-        self.turn_until_stopped(None)?;
-        let failures = self.open(State::take_failures);
-        failures
-            .into_iter()
-            .for_each(|failure| self.report(failure));
+        let ended = self.turn_until_stopped(None);
+        match ended {
+            Ok(()) => self.finish_shutdown(),
+            Err(_) => self.report_failures(),
+        }
+        ended
+    }
+
+    /// The turns that are left once the tasks that were cancelled have ended.
+    fn finish_shutdown(&self) {
+        self.report_failures();
         for _ in ["shutdown_asyncgens", "shutdown_default_executor"] {
             self.open(|state| state.created += 1);
             self.stepping(None, |stepping| {
@@ -596,7 +653,14 @@ impl Loop {
                 self.turn(stepping);
             });
         }
-        Ok(())
+    }
+
+    /// Reports what the tasks raised that the shutdown has cancelled.
+    fn report_failures(&self) {
+        let failures = self.open(State::take_failures);
+        failures
+            .into_iter()
+            .for_each(|failure| self.report(failure));
     }
 
     /// Drops every task where it stands, in the order of creation, and those that their destructors create.
@@ -610,14 +674,15 @@ impl Loop {
             }
             for task in left {
                 // Main is pinned to its caller's stack, and dropped there.
-                let body = self.open(|state| state.take_body(task));
-                if let Some(mut body) = body {
+                let mut body = self.open(|state| state.take_body(task));
+                if let Some(body) = &mut body {
                     body.as_mut().abandon();
-                    drop(body);
                 }
-                self.open(|state| state.end_dropped(task));
+                drop(self.open(|state| state.end_dropped(task, body)));
             }
         }
+        // After a panic nobody reports them.
+        drop(self.open(State::take_failures));
         self.open(State::clear);
     }
 

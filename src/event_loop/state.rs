@@ -14,10 +14,12 @@ use super::{
     Handle,
     key::{TaskKey, TimerKey, WaiterKey},
     ready::Ready,
+    waker::Inbox,
     wheel::Wheel,
 };
 use crate::{
-    task::{Slot, TaskFailure},
+    error::Error,
+    task::Slot,
     waiter::{Kind, WaitList, Waiter, Wake},
 };
 
@@ -26,11 +28,14 @@ use crate::{
 pub(crate) enum Errand {
     Wake(Waker),
     Drop(Waker),
+    /// Tell the host that there is something to do.
+    Announce,
 }
 
 impl Errand {
-    pub(crate) fn run(self) {
+    pub(crate) fn run(self, inbox: &Inbox) {
         match self {
+            Self::Announce => inbox.announce(),
             Self::Wake(waker) => waker.wake(),
             Self::Drop(waker) => drop(waker),
         }
@@ -41,8 +46,8 @@ impl Errand {
 pub(crate) enum Rest {
     /// Another turn.
     More,
-    /// Nothing is ready: the loop waits, until this deadline if there is one.
-    Idle(Option<Duration>),
+    /// Nothing is ready: the loop waits.
+    Idle,
     /// The loop stops.
     Stop,
 }
@@ -64,10 +69,14 @@ pub(crate) struct State {
     /// What to do as soon as the state is closed.
     pub(crate) outbox: Vec<Errand>,
 
-    /// Wakers of combinators that polled a bare yield, with the task in whose next step it goes on.
-    pub(crate) yielders: Vec<(TaskKey, Waker)>,
+    /// How many bare yields began in this step.
+    pub(crate) yields: u32,
+    /// The bare yields in combinators that have to be woken when the next step of their task begins.
+    pub(crate) yielders: Vec<(TaskKey, WaiterKey)>,
 
     pub(crate) ready: Ready,
+    /// Whether a host was left with nothing to do, and is to be told of the next thing that there is.
+    pub(crate) announces: bool,
     pub(crate) wheel: Wheel<WaiterKey>,
 
     /// The task whose step is running.
@@ -86,7 +95,7 @@ pub(crate) struct State {
     /// How many of the tasks that the shutdown cancelled have not ended.
     pub(crate) doomed: usize,
     /// What they raised instead.
-    pub(crate) failures: Vec<(u64, TaskFailure)>,
+    pub(crate) failures: Vec<(TaskKey, Error)>,
 }
 
 impl State {
@@ -100,8 +109,10 @@ impl State {
             queues: Slab::new(),
             foreign: Slab::new(),
             outbox: Vec::new(),
+            yields: 0,
             yielders: Vec::new(),
             ready: Ready::default(),
+            announces: false,
             wheel: Wheel::new(),
             current: None,
             scope: None,
@@ -118,6 +129,7 @@ impl State {
     /// [`begin_turn_at`](Self::begin_turn_at). Says whether it did.
     pub(crate) fn begin_turn(&mut self, own_waker: *const ()) -> bool {
         self.own_waker = own_waker;
+        self.announces = false;
         let begun = self.wheel.is_empty();
         if begun {
             self.ready.begin_turn();
@@ -150,7 +162,7 @@ impl State {
                 scope.timer = None;
                 self.strike(key);
             }
-            Kind::Queue { .. } | Kind::Join { .. } | Kind::Foreign => {
+            Kind::Queue { .. } | Kind::Join { .. } | Kind::Yield | Kind::Foreign => {
                 unreachable!("nothing else sets timers")
             }
         }
@@ -160,7 +172,7 @@ impl State {
     /// The end of a turn. Says what the loop does then.
     pub(crate) fn end_turn(&mut self) -> Rest {
         match self.stop_after {
-            None if self.ready.is_empty() => Rest::Idle(self.wheel.earliest()),
+            None if self.ready.is_empty() => Rest::Idle,
             None => Rest::More,
             Some(0) => {
                 self.stop_after = None;
@@ -173,7 +185,7 @@ impl State {
         }
     }
 
-    fn wake_if_pending(&mut self, key: WaiterKey) {
+    pub(crate) fn wake_if_pending(&mut self, key: WaiterKey) {
         if self.waiters[key.index()].is_pending() {
             self.settle(key, Wake::Woken);
         }

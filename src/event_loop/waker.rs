@@ -9,12 +9,12 @@
 //! In asyncio a wake from outside is `loop.call_soon_threadsafe`.
 
 use std::{
-    mem,
+    fmt, mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
-    task::Wake,
+    task::{Wake, Waker},
     time::Duration,
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct TaskWaker {
     posted: AtomicBool,
     /// Whether the inbox counts this waker among those that a live task has given out.
     counted: AtomicBool,
+    /// Requests to cancel the task that wait in the inbox.
+    cancels: AtomicU32,
     inbox: Arc<Inbox>,
 }
 
@@ -38,6 +40,7 @@ impl TaskWaker {
             task: AtomicU32::new(0),
             posted: AtomicBool::new(false),
             counted: AtomicBool::new(false),
+            cancels: AtomicU32::new(0),
             inbox: Arc::clone(inbox),
         })
     }
@@ -61,6 +64,21 @@ impl TaskWaker {
         }
     }
 
+    /// Asks the task to stop, from whatever thread.
+    pub(crate) fn cancel(self: &Arc<Self>) {
+        let Some(task) = self.task() else { return };
+        if !Loop::cancel_from_here(&self.inbox, task) {
+            self.cancels.fetch_add(1, Ordering::Relaxed);
+            self.post();
+        }
+    }
+
+    fn post(self: &Arc<Self>) {
+        if !self.posted.swap(true, Ordering::AcqRel) {
+            self.inbox.post(Arc::clone(self));
+        }
+    }
+
     fn task(&self) -> Option<TaskKey> {
         TaskKey::from_get(self.task.load(Ordering::Relaxed))
     }
@@ -74,8 +92,8 @@ impl Wake for TaskWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         // On the loop's own thread a wake is a `call_soon`: the step is queued here and now.
         let Some(task) = self.task() else { return };
-        if !Loop::queue_from_here(&self.inbox, task) && !self.posted.swap(true, Ordering::AcqRel) {
-            self.inbox.post(Arc::clone(self));
+        if !Loop::queue_from_here(&self.inbox, task) {
+            self.post();
         }
     }
 }
@@ -89,8 +107,15 @@ impl Drop for TaskWaker {
     }
 }
 
+/// What arrives from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Post {
+    Wake(TaskKey),
+    Cancel(TaskKey),
+}
+
 /// Where wakes from other threads arrive, in order.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Inbox {
     posts: Mutex<Posts>,
     bell: Condvar,
@@ -98,11 +123,17 @@ pub(crate) struct Inbox {
     rung: AtomicBool,
     /// How many adopted wakers of live tasks have clones left.
     given_out: AtomicUsize,
+    /// Whether the host has been left with nothing to do, and is to be told of the next thing that there is.
+    idle: AtomicBool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Posts {
     wakers: Vec<Arc<TaskWaker>>,
+    /// Called when an idle loop has something to do.
+    hook: Option<Arc<dyn Fn() + Send + Sync>>,
+    /// The same for the executor that drives the loop.
+    host: Option<Waker>,
 }
 
 impl Inbox {
@@ -113,11 +144,11 @@ impl Inbox {
     }
 
     pub(crate) fn is_rung(&self) -> bool {
-        self.rung.load(Ordering::Acquire)
+        self.rung.load(Ordering::SeqCst)
     }
 
-    /// Takes the tasks that were woken, in the order in which their wakes arrived.
-    pub(crate) fn drain(&self, mut woken: impl FnMut(TaskKey)) {
+    /// Takes what has arrived, in order.
+    pub(crate) fn drain(&self, mut arrived: impl FnMut(Post)) {
         let wakers = {
             let mut posts = self.lock();
             self.rung.store(false, Ordering::Release);
@@ -125,8 +156,10 @@ impl Inbox {
         };
         for waker in wakers {
             waker.posted.store(false, Ordering::Release);
+            let cancels = waker.cancels.swap(0, Ordering::AcqRel);
             if let Some(task) = waker.task() {
-                woken(task);
+                (0..cancels).for_each(|_| arrived(Post::Cancel(task)));
+                arrived(Post::Wake(task));
             }
         }
     }
@@ -141,24 +174,75 @@ impl Inbox {
         }
     }
 
+    /// Has a hook called whenever there is something to do for a loop that was idle.
+    pub(crate) fn set_hook(&self, hook: Arc<dyn Fn() + Send + Sync>) {
+        let old = self.lock().hook.replace(hook);
+        drop(old);
+    }
+
+    /// The same for the executor that drives the loop.
+    pub(crate) fn set_host(&self, host: Option<Waker>) {
+        let old = mem::replace(&mut self.lock().host, host);
+        drop(old);
+    }
+
+    /// Whether the host's waker would wake the same as this one.
+    pub(crate) fn is_host(&self, waker: &Waker) -> bool {
+        self.lock()
+            .host
+            .as_ref()
+            .is_some_and(|host| host.will_wake(waker))
+    }
+
+    /// The loop has nothing to do, or has again. Whoever makes it idle looks into the inbox after that.
+    pub(crate) fn set_idle(&self, idle: bool) {
+        self.idle.store(idle, Ordering::SeqCst);
+    }
+
+    /// Tells the host that there is something to do, once after each time it was left idle.
+    pub(crate) fn announce(&self) {
+        if self.idle.swap(false, Ordering::SeqCst) {
+            let (hook, host) = {
+                let posts = self.lock();
+                (posts.hook.clone(), posts.host.clone())
+            };
+            if let Some(hook) = hook {
+                hook();
+            }
+            if let Some(host) = host {
+                host.wake();
+            }
+        }
+    }
+
     fn post(&self, waker: Arc<TaskWaker>) {
-        let mut posts = self.lock();
-        posts.wakers.push(waker);
-        self.rung.store(true, Ordering::Release);
-        drop(posts);
-        self.bell.notify_one();
+        self.knock(|posts| posts.wakers.push(waker));
     }
 
     /// Makes the loop look up, with nothing in the inbox.
     fn ring(&self) {
-        let posts = self.lock();
-        self.rung.store(true, Ordering::Release);
+        self.knock(|_| {});
+    }
+
+    fn knock(&self, leave: impl FnOnce(&mut Posts)) {
+        let mut posts = self.lock();
+        leave(&mut posts);
+        self.rung.store(true, Ordering::SeqCst);
         drop(posts);
         self.bell.notify_one();
+        self.announce();
     }
 
     fn lock(&self) -> MutexGuard<'_, Posts> {
         // Nothing that could panic runs under the lock, and a list of wakers is never half-done.
         self.posts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox")
+            .field("given_out", &self.given_out)
+            .finish_non_exhaustive()
     }
 }

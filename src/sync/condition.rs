@@ -53,9 +53,7 @@ impl Condition {
     /// Makes a condition with a lock of its own.
     #[must_use]
     pub fn new() -> Self {
-        Self(Rc::new_cyclic(|condition: &Weak<State>| {
-            State::new(condition.clone())
-        }))
+        Self::with_lock(&Lock::new())
     }
 
     /// Makes a condition that shares a lock, with others or with whoever uses the lock by itself.
@@ -71,9 +69,10 @@ impl Condition {
 
     /// A condition that reports do not name: they name its owner.
     pub(super) fn part_of(owner: Weak<dyn Named>) -> Self {
-        let part = State::new(owner.clone());
-        part.waiters.owned_by(owner);
-        Self(Rc::new(part))
+        let part = Self::new();
+        part.0.lock.0.waiters().owned_by(owner.clone());
+        part.0.waiters.owned_by(owner);
+        part
     }
 
     /// Wakes all who wait, whether or not the lock is held.
@@ -273,16 +272,6 @@ impl fmt::Debug for ConditionGuard {
 }
 
 impl State {
-    /// A condition with a lock of its own, which reports do not name.
-    fn new(owner: Weak<dyn Named>) -> Self {
-        let lock = Lock::new();
-        lock.0.waiters().owned_by(owner);
-        Self {
-            lock,
-            waiters: Queue::of_pending(),
-        }
-    }
-
     async fn wait(self: &Rc<Self>) -> Result<()> {
         let lock = &self.lock.0;
         if !lock.locked() {

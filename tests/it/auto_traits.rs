@@ -2,8 +2,8 @@
 
 use soloop::{
     Barrier, BoundedSemaphore, Condition, ConditionGuard, DeadlockReport, Error, Event, EventLoop,
-    Lock, LockGuard, Result, Semaphore, SemaphoreGuard, Task, TaskHandle, create_task, sleep,
-    wait_for, wrap_future,
+    Lock, LockGuard, RemoteTask, Result, Semaphore, SemaphoreGuard, Spawner, Task, TaskFailure,
+    TaskHandle, create_task, sleep, wait_for, wrap_future,
 };
 use std::{future::ready, thread, time::Duration};
 
@@ -25,10 +25,13 @@ const fn goes_anywhere<T: ?Sized + Send + Sync + 'static>() {}
 const _: () = {
     goes_anywhere::<Error>();
     goes_anywhere::<DeadlockReport>();
+    goes_anywhere::<RemoteTask>();
 
     stays::<EventLoop, _>();
+    stays::<Spawner, _>();
     stays::<Task<()>, _>();
     stays::<TaskHandle, _>();
+    stays::<TaskFailure, _>();
     stays::<Lock, _>();
     stays::<LockGuard, _>();
     stays::<Event, _>();

@@ -91,6 +91,16 @@ mod releases {
         permits.release();
         assert_eq!(format!("{permits:?}"), "<Semaphore [unlocked, value:3]>");
     }
+
+    #[test]
+    fn of_a_semaphore_that_can_count_no_further_change_nothing() {
+        let permits = Semaphore::new(usize::MAX);
+        let held = block_on(permits.enter()).unwrap();
+        permits.release();
+        drop(held);
+        let expected = format!("<Semaphore [unlocked, value:{}]>", usize::MAX);
+        assert_eq!(format!("{permits:?}"), expected);
+    }
 }
 
 mod without_the_lock {

@@ -2,6 +2,20 @@
 
 mod auto_traits;
 mod bad_input;
+mod binding;
+mod cancel;
 mod cpython;
+mod deadlock;
+mod debug;
 mod differences;
+mod dropping;
 mod examples;
+mod exceptions;
+mod kit;
+mod panics;
+mod reentrancy;
+mod scene;
+mod size;
+mod turns;
+mod wait_for;
+mod wakers;

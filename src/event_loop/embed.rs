@@ -1,0 +1,446 @@
+//! soloop inside somebody else's loop: turn by turn, driven as a future, told of work from outside.
+//!
+//! Everything here is said in terms of what `run` does too: one turn, and the outlook after it. Nothing here parks the thread.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    rc::{Rc, Weak},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_task::{LocalFutureObj, LocalSpawn, SpawnError};
+use pin_project_lite::pin_project;
+
+use super::{Clock, DeadlockReport, EventLoop, Loop, Outlook, Rest, Running, State, TaskWaker};
+use crate::{
+    error::{Error, NESTED_RUN, Result},
+    task::{Main, Step, Task, TaskHandle},
+};
+
+/// How things stand after a turn: whether there is more to do, and if not, what to wait for.
+///
+/// # Examples
+/// A host with a loop of its own:
+/// ```
+/// use {soloop::{EventLoop, Turn, sleep}, std::{cell::Cell, rc::Rc, time::Duration}};
+///
+/// let time = Rc::new(Cell::new(Duration::ZERO));
+/// let mut game = EventLoop::with_clock({ let time = Rc::clone(&time); move || time.get() });
+/// game.create_task(async { sleep(Duration::from_millis(40)).await });
+/// let mut frames = 0;
+/// loop {
+///     match game.run_until_stalled(100) {
+///         Turn::Empty => break,
+///         Turn::Stuck(report) => panic!("{report}"),
+///         _ => time.set(time.get() + Duration::from_millis(16)), // the next frame
+///     }
+///     frames += 1;
+/// }
+/// assert_eq!(frames, 3);
+/// ```
+#[must_use = "it says when to turn again"]
+#[derive(Debug, Clone)]
+pub enum Turn {
+    /// Something is ready: turn again.
+    More,
+    /// Nothing to do before this time of the loop's clock, unless something comes from outside.
+    SleepUntil(Duration),
+    /// Nothing to do until a waker comes from outside.
+    AwaitWake,
+    /// Tasks are left, and nothing in the loop can ever wake them. The host still can.
+    Stuck(Arc<DeadlockReport>),
+    /// No tasks are left.
+    Empty,
+}
+
+impl EventLoop {
+    /// Makes a loop on the host's clock: a game's time, a simulated board's, a browser's.
+    ///
+    /// The clock must not go back. It is asked at the beginning of each turn and whenever a task asks for the time or sets
+    /// a timer; it may call anything of the crate.
+    #[must_use]
+    pub fn with_clock(now: impl Fn() -> Duration + 'static) -> Self {
+        Self {
+            shared: Loop::new(Clock::host(now)),
+        }
+    }
+
+    /// Starts a task in this loop: before, between and after turns. See [`create_task`](crate::create_task).
+    pub fn create_task<T: 'static>(
+        &self,
+        coro: impl Future<Output = Result<T>> + 'static,
+    ) -> Task<T> {
+        self.shared.spawn(coro)
+    }
+
+    /// Runs exactly one turn: what other threads have woken and the timers that are due go behind what is ready, and all of
+    /// that runs, but nothing that it queues. Never parks.
+    ///
+    /// On the virtual clock a turn that finds nothing ready begins with the jump to the next deadline.
+    ///
+    /// # Panics
+    /// If a loop is running on this thread already. A panic in a task unwinds through here, after every other task was dropped.
+    pub fn turn(&mut self) -> Turn {
+        self.run_until_stalled(1)
+    }
+
+    /// Turns until nothing is ready, or this many times.
+    ///
+    /// # Panics
+    /// As [`turn`](Self::turn).
+    pub fn run_until_stalled(&mut self, max_turns: usize) -> Turn {
+        let _running = self.running();
+        let mut turn = Turn::More;
+        for _ in 0..max_turns {
+            self.shared.turn_once(None);
+            turn = self.shared.after_turn();
+            if !matches!(turn, Turn::More) {
+                break;
+            }
+        }
+        turn
+    }
+
+    /// Has a hook called when there is something to do for a loop that was idle: once for each time that a turn did not return
+    /// [`Turn::More`], from whatever thread the cause comes.
+    ///
+    /// Causes are a waker, a [`RemoteTask`], and whatever is done on the loop's own thread outside its turns. The hook is called
+    /// in the middle of that, so it should do no more than note it: wake a thread, post a message, set a flag.
+    pub fn on_wake(&mut self, hook: impl Fn() + Send + Sync + 'static) {
+        self.shared.inbox.set_hook(Arc::new(hook));
+    }
+
+    /// The loop as a future, which any executor can host: runs a coroutine and comes to what it comes to, as
+    /// [`run`](Self::run) does.
+    ///
+    /// `sleep` makes a future that is over after a delay, by the executor's own timers. It is not asked under the virtual clock.
+    /// The host is woken when there is something to do, and gets a turn itself after some of the loop's.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run); [`Error::Runtime`] where a loop is running already.
+    ///
+    /// # Dropping
+    /// Drops `main` and every other task.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::EventLoop, std::time::Duration};
+    ///
+    /// let mut guest = EventLoop::new();
+    /// let driven = guest.drive(
+    ///     async { soloop::sleep(Duration::from_millis(1)).await },
+    ///     |delay| async move { std::thread::sleep(delay) }, // a host that has nothing better to do
+    /// );
+    /// futures::executor::block_on(driven)?;
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn drive<'a, T, S, F>(
+        &'a mut self,
+        main: impl Future<Output = Result<T>> + 'a,
+        sleep: S,
+    ) -> impl Future<Output = Result<T>> + 'a
+    where
+        T: 'a,
+        S: FnMut(Duration) -> F + 'a,
+        F: Future<Output = ()> + 'a,
+    {
+        Drive {
+            main: Main::new(main),
+            sleep,
+            timer: None,
+            deadline: None,
+            driving: Driving::new(&self.shared),
+        }
+    }
+
+    /// Cancels every task that is left, in the order of creation. Keep turning until [`Turn::Empty`].
+    ///
+    /// What they raise instead is reported as at the end of [`run`](Self::run).
+    pub fn shutdown(&mut self) -> Turn {
+        self.shared.open(|state| state.doom_all());
+        self.shared.after_turn()
+    }
+
+    /// Something that spawns tasks into this loop, for code that is generic over [`LocalSpawn`].
+    #[must_use]
+    pub fn spawner(&self) -> Spawner {
+        Spawner {
+            shared: Rc::downgrade(&self.shared),
+        }
+    }
+
+    fn running(&self) -> Running<'_> {
+        match self.shared.enter() {
+            Ok(running) => running,
+            Err(_) => panic!("{NESTED_RUN}"),
+        }
+    }
+}
+
+/// How many turns a driven loop takes before its host gets one.
+const TURNS_AT_ONCE: u32 = 64;
+
+impl Loop {
+    /// One turn; on the virtual clock, with the jump before it if nothing is ready.
+    fn turn_once(&self, main: Option<Pin<&mut (dyn Step + '_)>>) -> bool {
+        self.inbox.set_idle(false);
+        if let Outlook::Until(deadline) = self.outlook() {
+            self.clock.jump(deadline);
+        }
+        self.stepping(main, |stepping| self.turn(stepping));
+        matches!(self.open(State::end_turn), Rest::Stop)
+    }
+
+    /// How things stand. If there is nothing to do, the host is told of the next thing that there is.
+    fn after_turn(&self) -> Turn {
+        let (doomed, alive) = self.open(|state| (state.doomed, state.alive));
+        if doomed == 0 {
+            self.report_failures();
+        }
+        self.idle();
+        match self.outlook() {
+            Outlook::Ready => {
+                self.inbox.set_idle(false);
+                self.open(|state| state.announces = false);
+                Turn::More
+            }
+            _ if alive == 0 => Turn::Empty,
+            Outlook::Until(deadline) => Turn::SleepUntil(deadline),
+            Outlook::Awaited => Turn::AwaitWake,
+            Outlook::Stuck => Turn::Stuck(Arc::new(self.deadlock_report())),
+        }
+    }
+
+    /// From here on, the next thing to do is announced. Comes before the outlook, so that nothing is missed between.
+    fn idle(&self) {
+        self.inbox.set_idle(true);
+        self.open(|state| state.announces = true);
+    }
+}
+
+pin_project! {
+    /// A loop that an executor drives.
+    struct Drive<'a, M, T, S, F> {
+        // In this order: main is dropped before the other tasks.
+        #[pin]
+        main: Main<M, T>,
+        sleep: S,
+        #[pin]
+        timer: Option<F>,
+        deadline: Option<Duration>,
+        driving: Driving<'a>,
+    }
+}
+
+/// Where a driven loop stands. Dropped half-way, it drops the tasks.
+struct Driving<'a> {
+    shared: &'a Rc<Loop>,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Unpolled,
+    Main,
+    /// The tasks that main left are cancelled.
+    Doomed,
+    Over,
+}
+
+impl<'a> Driving<'a> {
+    fn new(shared: &'a Rc<Loop>) -> Self {
+        Self {
+            shared,
+            stage: Stage::Unpolled,
+        }
+    }
+
+    /// Turns until something has to be waited for. Ready once everything has ended.
+    fn turn(&mut self, mut main: Pin<&mut (dyn Step + '_)>) -> Poll<Result<()>> {
+        for _ in 0..TURNS_AT_ONCE {
+            let stopped = self
+                .shared
+                .turn_once((self.stage == Stage::Main).then_some(main.as_mut()));
+            if stopped {
+                if self.stage == Stage::Main && self.shared.open(|state| state.doom_all()) > 0 {
+                    self.stage = Stage::Doomed;
+                } else {
+                    if self.stage == Stage::Doomed {
+                        self.shared.finish_shutdown();
+                    }
+                    self.stage = Stage::Over;
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            self.shared.idle();
+            match self.shared.outlook() {
+                Outlook::Ready => {}
+                Outlook::Stuck => {
+                    return Poll::Ready(Err(Error::Deadlock(Arc::new(
+                        self.shared.deadlock_report(),
+                    ))));
+                }
+                Outlook::Until(deadline) if self.shared.clock.jump(deadline) => {}
+                Outlook::Until(_) | Outlook::Awaited => return Poll::Pending,
+            }
+        }
+        // The host's turn.
+        self.shared.inbox.announce();
+        Poll::Pending
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.shared.inbox.set_host(None);
+        if matches!(self.stage, Stage::Main | Stage::Doomed) {
+            // Destructors may call the loop, which is the running one for them unless another is.
+            let _running = self.shared.enter();
+            self.shared.drop_all_tasks();
+        }
+    }
+}
+
+impl<M, T, S, F> Future for Drive<'_, M, T, S, F>
+where
+    M: Future<Output = Result<T>>,
+    S: FnMut(Duration) -> F,
+    F: Future<Output = ()>,
+{
+    type Output = Result<T>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        let shared = this.driving.shared;
+        let _running = shared.enter()?;
+        match this.driving.stage {
+            Stage::Unpolled => {
+                shared.open(State::spawn_main);
+                this.driving.stage = Stage::Main;
+            }
+            Stage::Main | Stage::Doomed => {}
+            Stage::Over => panic!("`drive` polled again after its end"),
+        }
+        if !shared.inbox.is_host(cx.waker()) {
+            shared.inbox.set_host(Some(cx.waker().clone()));
+        }
+        loop {
+            if let Poll::Ready(ended) = this.driving.turn(this.main.as_mut()) {
+                this.timer.set(None);
+                if ended.is_err() {
+                    this.main.as_mut().abandon();
+                }
+                shared.drop_all_tasks();
+                this.driving.stage = Stage::Over;
+                return Poll::Ready(ended.and_then(|()| this.main.as_mut().result()));
+            }
+            let deadline = match shared.outlook() {
+                Outlook::Until(deadline) => Some(deadline),
+                _ => None,
+            };
+            if *this.deadline != deadline {
+                *this.deadline = deadline;
+                this.timer.set(None);
+                if let Some(deadline) = deadline {
+                    let delay = deadline.saturating_sub(shared.now());
+                    let timer = (this.sleep)(delay);
+                    this.timer.set(Some(timer));
+                }
+            }
+            match this.timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
+                Some(Poll::Ready(())) => {
+                    this.timer.set(None);
+                    *this.deadline = None;
+                }
+                Some(Poll::Pending) | None => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Spawns tasks into a loop: [`EventLoop::spawner`].
+///
+/// # Examples
+/// ```
+/// use {futures::task::LocalSpawnExt, soloop::{EventLoop, Turn}};
+///
+/// let mut host = EventLoop::new();
+/// let answer = host.spawner().spawn_local_with_handle(async { 6 * 7 }).unwrap();
+/// assert!(matches!(host.run_until_stalled(10), Turn::Empty));
+/// assert_eq!(futures::executor::block_on(answer), 42);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Spawner {
+    shared: Weak<Loop>,
+}
+
+impl LocalSpawn for Spawner {
+    fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
+        let shared = self
+            .shared
+            .upgrade()
+            .filter(|shared| !shared.closed.get())
+            .ok_or_else(SpawnError::shutdown)?;
+        drop(shared.spawn(async move {
+            future.await;
+            Ok(())
+        }));
+        Ok(())
+    }
+
+    fn status_local(&self) -> Result<(), SpawnError> {
+        match self.shared.upgrade() {
+            Some(shared) if !shared.closed.get() => Ok(()),
+            _ => Err(SpawnError::shutdown()),
+        }
+    }
+}
+
+/// A handle to a task that may go to other threads, to cancel it from there: [`TaskHandle::remote`].
+///
+/// As long as one exists, its task can be reached from outside, and so is not deadlocked.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Error, Event, current_task}, std::thread};
+///
+/// let stopped = soloop::run(async {
+///     let me = current_task().unwrap().remote();
+///     thread::spawn(move || me.cancel());
+///     Event::new().wait().await
+/// });
+/// assert!(matches!(stopped, Err(Error::Cancelled)));
+/// ```
+#[derive(Clone)]
+pub struct RemoteTask {
+    waker: Arc<TaskWaker>,
+}
+
+impl RemoteTask {
+    /// Asks the task to stop: [`TaskHandle::cancel`], from whatever thread. Does nothing if the task has ended.
+    ///
+    /// On the loop's own thread, during a turn, the request is made at once, and else at the beginning of the next turn.
+    pub fn cancel(&self) {
+        self.waker.cancel();
+    }
+}
+
+impl fmt::Debug for RemoteTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RemoteTask").finish_non_exhaustive()
+    }
+}
+
+impl TaskHandle {
+    /// A handle to the same task for other threads.
+    #[must_use]
+    pub fn remote(&self) -> RemoteTask {
+        RemoteTask {
+            waker: self.give_out_waker(),
+        }
+    }
+}

@@ -1,0 +1,1002 @@
+//! Timeouts: whose request it is, whom it reaches, and that it is always taken back.
+//!
+//! Where asyncio can say the same, the traces are what CPython prints.
+
+use crate::kit::*;
+use futures::{
+    FutureExt, StreamExt,
+    future::{LocalBoxFuture, join_all, select},
+    join,
+    stream::FuturesUnordered,
+};
+use soloop::{
+    Condition, Error, Event, EventLoop, Lock, Result, TaskHandle, create_task, current_task, time,
+    wait_for, wrap_future,
+};
+use std::{
+    cell::RefCell,
+    future::{Future, pending, poll_fn},
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::Duration,
+};
+
+/// The running task.
+fn me() -> TaskHandle {
+    current_task().expect("a task is running")
+}
+
+/// Virtual seconds since the loop began.
+fn clock() -> u64 {
+    time().as_secs()
+}
+
+/// Sleeps for long, and takes `clean_up` seconds to end when it is told to.
+async fn slow(clean_up: u64) -> Result<()> {
+    let told = nap(99).await;
+    note(format_args!("told at {}", clock()));
+    tell("clean-up", nap(clean_up)).await?;
+    told
+}
+
+/// Notes the number of requests that nobody has taken back, and whether the next await is let alone.
+async fn nothing_is_left() -> Result<()> {
+    note(me().cancelling());
+    tell("then", turns(1)).await
+}
+
+mod in_time {
+    use super::*;
+
+    #[test]
+    fn returns_the_value() {
+        let trace = trace_of(async {
+            let coro = async {
+                nap(1).await?;
+                Ok("value")
+            };
+            tell("wait_for", wait_for(coro, secs(2))).await?;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for \"value\" 1 0 then ok");
+    }
+
+    #[test]
+    fn leaves_no_timer_behind() {
+        let mut event_loop = EventLoop::with_virtual_clock();
+        let result = event_loop.run(async {
+            wait_for(nap(1), secs(9)).await?;
+            Event::new().wait().await
+        });
+        assert!(matches!(result, Err(Error::Deadlock(_))));
+        assert_eq!(event_loop.time(), secs(1));
+    }
+
+    #[test]
+    fn returns_an_error_as_it_is() {
+        let trace = trace_of(async {
+            tell(
+                "own",
+                wait_for(async { Err::<(), _>(Error::Value("own".into())) }, secs(1)),
+            )
+            .await?;
+            tell(
+                "cancelled",
+                wait_for(async { Err::<(), _>(Error::Cancelled) }, secs(1)),
+            )
+            .await?;
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "own ValueError: own cancelled CancelledError 0 then ok"
+        );
+    }
+
+    #[test]
+    fn need_not_be() {
+        let trace = trace_of(async {
+            tell("None", wait_for(nap(1_000_000), None)).await?;
+            tell("MAX", wait_for(nap(1), Duration::MAX)).await?;
+            tell("Some", wait_for(nap(1), Some(secs(2)))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "None ok MAX ok Some ok 0 then ok");
+    }
+
+    #[test]
+    fn holds_its_coroutine_once() {
+        let coro = async {
+            let page = [1; 4096];
+            turns(1).await?;
+            Ok(page.len())
+        };
+        let alone = size_of_val(&coro);
+        let timed = size_of_val(&wait_for(coro, secs(1)));
+        assert!(timed < alone + 1024, "{timed} bytes around {alone}");
+    }
+
+    #[test]
+    fn begins_when_first_polled() {
+        let trace = trace_of(async {
+            let late = wait_for(nap(2), secs(3));
+            nap(2).await?;
+            tell("late", late).await?;
+            note(clock());
+            Ok(())
+        });
+        assert_eq!(trace, "late ok 4");
+    }
+}
+
+mod too_late {
+    use super::*;
+
+    #[test]
+    fn is_a_timeout_once_the_coroutine_has_ended() {
+        let trace = trace_of(async {
+            tell("wait_for", wait_for(slow(1), secs(2))).await?;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "told at 2 clean-up ok wait_for TimeoutError 3 0 then ok"
+        );
+    }
+
+    #[test]
+    fn is_no_matter_if_a_value_comes_all_the_same() {
+        let trace = trace_of(async {
+            let coro = async {
+                slow(1).await.expect_err("it is told");
+                Ok("value")
+            };
+            tell("wait_for", wait_for(coro, secs(2))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "told at 2 clean-up ok wait_for \"value\" 0 then ok");
+    }
+
+    #[test]
+    fn is_no_matter_to_an_error_of_its_own() {
+        let trace = trace_of(async {
+            let coro = async { nap(9).await.map_err(|_| Error::Value("mine".into())) };
+            tell("wait_for", wait_for(coro, secs(2))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for ValueError: mine 0 then ok");
+    }
+
+    #[test]
+    fn takes_two_hops_from_the_deadline() {
+        let trace = trace_of(async {
+            create_task(async {
+                nap(2).await?;
+                ticks(3).await
+            });
+            turns(1).await?;
+            tell("wait_for", wait_for(nap(9), secs(2))).await?;
+            turns(3).await
+        });
+        assert_eq!(trace, "t0 wait_for TimeoutError t1 t2");
+    }
+
+    #[test]
+    fn comes_before_a_sleep_of_the_same_length() {
+        assert_eq!(outcome(run(wait_for(nap(1), secs(1)))), "TimeoutError");
+    }
+
+    /// The event is set in the turn of the strike, by a task that woke in it: too late for the wait, which is told already.
+    #[test]
+    fn leaves_what_it_waited_for_as_it_was() {
+        let trace = trace_of(async {
+            let (lock, event) = (Lock::new(), Event::new());
+            lock.acquire().await?;
+            let (release, set) = (lock.clone(), event.clone());
+            create_task(async move {
+                nap(1).await?;
+                set.set();
+                release.release()
+            });
+            turns(1).await?;
+            tell("event", wait_for(event.wait(), secs(1))).await?;
+            note(format_args!("{event:?} {lock:?}"));
+            tell("lock", wait_for(lock.acquire(), secs(1))).await?;
+            nothing_is_left().await
+        });
+        let clean = "<Event [set]> <Lock [unlocked]>";
+        assert_eq!(
+            trace,
+            format!("event TimeoutError {clean} lock ok 0 then ok")
+        );
+    }
+
+    /// The sleep's timer is older and has woken it already, in the same turn; the request is kept and raised by its step.
+    #[test]
+    fn strikes_what_was_woken_in_the_same_turn() {
+        let trace = trace_of(async {
+            let mut sleep = Box::pin(nap(1));
+            start(&mut sleep).await;
+            tell("wait_for", wait_for(sleep, secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError 0 then ok");
+    }
+
+    #[test]
+    fn waits_until_a_condition_has_its_lock_back() {
+        let trace = trace_of(async {
+            let condition = Condition::new();
+            let holder = condition.clone();
+            create_task(async move {
+                nap(1).await?;
+                let _held = holder.enter().await?;
+                nap(3).await
+            });
+            condition.acquire().await?;
+            tell("wait_for", wait_for(condition.wait(), secs(2))).await?;
+            note(format_args!("{} {}", clock(), condition.locked()));
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError 4 true 0 then ok");
+    }
+
+    #[test]
+    fn cancels_a_task_that_was_given() {
+        let trace = trace_of(async {
+            let task = create_task(slow(1));
+            let handle = task.handle();
+            tell("wait_for", wait_for(task, secs(2))).await?;
+            note(handle.cancelled());
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "told at 2 clean-up ok wait_for TimeoutError true 0 then ok"
+        );
+    }
+}
+
+/// Somebody else asks for a cancel as well.
+mod another_request {
+    use super::*;
+
+    #[test]
+    fn before_the_deadline_is_a_plain_cancel() {
+        let trace = trace_of(async {
+            let task = create_task(async {
+                tell("wait_for", wait_for(slow(0), secs(2))).await?;
+                nothing_is_left().await
+            });
+            nap(1).await?;
+            task.cancel();
+            task.await
+        });
+        assert_eq!(
+            trace,
+            "told at 1 clean-up ok wait_for CancelledError 1 then ok"
+        );
+    }
+
+    #[test]
+    fn in_the_turn_of_the_deadline_wins() {
+        let trace = trace_of(async {
+            let mut alarm = Box::pin(nap(2));
+            start(&mut alarm).await;
+            let task = create_task(async {
+                tell("wait_for", wait_for(nap(9), secs(2))).await?;
+                nothing_is_left().await
+            });
+            alarm.await?;
+            note(format_args!("{} {}", task.cancelling(), task.cancel()));
+            task.await
+        });
+        assert_eq!(trace, "1 true wait_for CancelledError 1 then ok");
+    }
+
+    #[test]
+    fn during_the_clean_up_wins() {
+        let trace = trace_of(async {
+            let task = create_task(async {
+                tell("wait_for", wait_for(slow(5), secs(2))).await?;
+                nothing_is_left().await
+            });
+            nap(3).await?;
+            task.cancel();
+            task.await?;
+            note(clock());
+            Ok(())
+        });
+        assert_eq!(
+            trace,
+            "told at 2 clean-up CancelledError wait_for CancelledError 1 then ok 3"
+        );
+    }
+
+    #[test]
+    fn of_long_ago_does_not_count() {
+        let trace = trace_of(async {
+            me().cancel();
+            tell("own", turns(1)).await?;
+            tell("wait_for", wait_for(nap(9), secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "own CancelledError wait_for TimeoutError 1 then ok");
+    }
+
+    #[test]
+    fn still_kept_is_raised_inside() {
+        let trace = trace_of(async {
+            me().cancel();
+            tell("wait_for", wait_for(slow(0), secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "told at 0 clean-up ok wait_for CancelledError 1 then ok"
+        );
+    }
+}
+
+mod nested {
+    use super::*;
+
+    #[test]
+    fn inner_strikes_and_the_outer_does_not_mind() {
+        let trace = trace_of(async {
+            let inner = tell("inner", wait_for(nap(9), secs(1)));
+            tell("outer", wait_for(inner, secs(2))).await?;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "inner TimeoutError outer ok 1 0 then ok");
+    }
+
+    #[test]
+    fn outer_strikes_and_the_inner_is_cancelled() {
+        let trace = trace_of(async {
+            let inner = async {
+                let result = wait_for(nap(9), secs(2)).await;
+                note(format_args!("inner {}", outcome(result.clone())));
+                result
+            };
+            tell("outer", wait_for(inner, secs(1))).await?;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "inner CancelledError outer TimeoutError 1 0 then ok");
+    }
+
+    #[test]
+    fn both_strike_at_once() {
+        let trace = trace_of(async {
+            let inner = async {
+                tell("inner", wait_for(nap(9), secs(1))).await?;
+                tell("then", turns(1)).await?;
+                Ok(7)
+            };
+            tell("outer", wait_for(inner, secs(1))).await?;
+            tell("both", wait_for(wait_for(nap(9), secs(1)), secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "inner CancelledError then ok outer 7 both TimeoutError 0 then ok"
+        );
+    }
+
+    #[test]
+    fn outer_strikes_while_the_inner_cleans_up() {
+        let trace = trace_of(async {
+            let inner = async {
+                tell("inner", wait_for(slow(9), secs(1))).await?;
+                tell("then", turns(1)).await?;
+                Ok(7)
+            };
+            tell("outer", wait_for(inner, secs(3))).await?;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "told at 1 clean-up CancelledError inner CancelledError then ok outer 7 3 0 then ok"
+        );
+    }
+
+    #[test]
+    fn foreign_future_is_dropped_by_the_one_that_strikes() {
+        let trace = trace_of(async {
+            let foreign = async {
+                let _value = NoteOnDrop("dropped");
+                pending::<Result<()>>().await
+            };
+            let inner = tell("inner", wait_for(foreign, secs(1)));
+            tell("outer", wait_for(inner, secs(2))).await?;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "dropped inner TimeoutError outer ok 1 0 then ok");
+    }
+}
+
+/// What was told, or was to be, is dropped before it delivers: the request stays inside the timeout that made it.
+mod undelivered {
+    use super::*;
+
+    /// Chooses at the deadline, in the same step in which the nap beside it is told.
+    async fn choose_at_the_deadline() {
+        let deadline = poll_fn(|_| {
+            if clock() < 1 {
+                Poll::Pending
+            } else {
+                Poll::Ready(())
+            }
+        });
+        select(deadline, Box::pin(nap(9))).await;
+        note("chosen");
+    }
+
+    #[test]
+    fn request_is_raised_by_the_next_wait_inside() {
+        let trace = trace_of(async {
+            let inside = async {
+                choose_at_the_deadline().await;
+                let told = turns(1).await;
+                note(outcome(told.clone()));
+                told
+            };
+            let _both = join!(
+                tell("wait_for", wait_for(inside, secs(1))),
+                tell("sibling", nap(2)),
+            );
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "chosen CancelledError wait_for TimeoutError sibling ok 0 then ok"
+        );
+    }
+
+    #[test]
+    fn request_is_taken_back_if_there_is_none() {
+        let trace = trace_of(async {
+            let inside = async {
+                choose_at_the_deadline().await;
+                Ok("value")
+            };
+            let _both = join!(
+                tell("wait_for", wait_for(inside, secs(1))),
+                tell("sibling", nap(2)),
+            );
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "chosen wait_for \"value\" sibling ok 0 then ok");
+    }
+}
+
+/// The future is polled by one task, and then by another.
+mod wandering {
+    use super::*;
+
+    /// A wait that a task has begun, and its timeout, which now belong to the caller.
+    async fn begun_elsewhere(event: &Event) -> Result<LocalBoxFuture<'static, Result<()>>> {
+        let timeout = wait_for(event.wait(), secs(1));
+        create_task(async {
+            let mut timeout = timeout.boxed_local();
+            start(&mut timeout).await;
+            Ok(timeout)
+        })
+        .await
+    }
+
+    #[test]
+    fn strikes_the_task_that_polls_it_now() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let timeout = begun_elsewhere(&event).await?;
+            tell("wait_for", timeout).await?;
+            note(format_args!("{event:?}"));
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError <Event [unset]> 0 then ok");
+    }
+
+    #[test]
+    fn returns_in_time_there_too() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let timeout = begun_elsewhere(&event).await?;
+            event.set();
+            tell("wait_for", timeout).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for ok 0 then ok");
+    }
+
+    #[test]
+    fn and_struck_before_it_is_polled_again_is_a_timeout() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let timeout = begun_elsewhere(&event).await?;
+            nap(2).await?;
+            tell("wait_for", timeout).await?;
+            note(format_args!("{event:?}"));
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError <Event [unset]> 0 then ok");
+    }
+
+    #[test]
+    fn and_dropped_leaves_nothing() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let timeout = begun_elsewhere(&event).await?;
+            nap(2).await?;
+            drop(timeout);
+            note(format_args!("{event:?}"));
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "<Event [unset]> 0 then ok");
+    }
+
+    /// The first task lives on while the timeout strikes, and is not the one that polls it afterwards.
+    #[test]
+    fn and_struck_while_nobody_polls_it_is_a_timeout() {
+        let trace = trace_of(async {
+            let slot = Rc::new(RefCell::new(None));
+            let given = slot.clone();
+            let first = create_task(async move {
+                let mut timeout = wait_for(Event::new().wait(), secs(1)).boxed_local();
+                start(&mut timeout).await;
+                given.replace(Some(timeout));
+                tell("first", nap(3)).await?;
+                nothing_is_left().await
+            });
+            nap(2).await?;
+            tell("wait_for", slot.take().expect("it was begun")).await?;
+            nothing_is_left().await?;
+            first.await
+        });
+        assert_eq!(trace, "wait_for TimeoutError 0 then ok first ok 0 then ok");
+    }
+
+    /// The first task lives on, and must not notice.
+    #[test]
+    fn leaves_the_task_that_began_it_alone() {
+        let trace = trace_of(async {
+            let (event, goes_on) = (Event::new(), Event::new());
+            let slot = Rc::new(RefCell::new(None));
+            let (timeout, given) = (wait_for(event.wait(), secs(1)), slot.clone());
+            let (wait, stays) = (goes_on.wait(), nap(2));
+            let first = create_task(async move {
+                let mut timeout = timeout.boxed_local();
+                start(&mut timeout).await;
+                given.replace(Some(timeout));
+                let _both = join!(tell("wait", wait), tell("nap", stays));
+                nothing_is_left().await
+            });
+            turns(1).await?;
+            let timeout = slot.take().expect("the first task has run");
+            tell("wait_for", timeout).await?;
+            goes_on.set();
+            first.await
+        });
+        assert_eq!(trace, "wait_for TimeoutError wait ok nap ok 0 then ok");
+    }
+}
+
+/// A timeout is for what is pending inside it; what stands beside it in the same task is not told.
+mod beside {
+    use super::*;
+
+    #[test]
+    fn a_join_of_two_timeouts_is_two_timeouts() {
+        let trace = trace_of(async {
+            let _both = join!(
+                tell("a", wait_for(nap(9), secs(1))),
+                tell("b", wait_for(nap(9), secs(1))),
+            );
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "a TimeoutError b TimeoutError 0 then ok");
+    }
+
+    #[test]
+    fn a_join_of_two_deadlines_is_two_timeouts() {
+        let trace = trace_of(async {
+            let late = async {
+                tell("b", wait_for(slow(0), secs(2))).await?;
+                note(clock());
+                Ok(())
+            };
+            let _both: (Result<()>, Result<()>) =
+                join!(tell("a", wait_for(slow(0), secs(1))), late);
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "told at 1 clean-up ok a TimeoutError told at 2 clean-up ok b TimeoutError 2 0 then ok"
+        );
+    }
+
+    #[test]
+    fn a_sibling_is_not_told() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let set = event.clone();
+            let sets = async move {
+                nap(3).await?;
+                set.set();
+                Ok(())
+            };
+            let _all = join!(
+                tell("nap", nap(2)),
+                tell("wait_for", wait_for(nap(9), secs(1))),
+                tell("event", event.wait()),
+                tell("sets", sets),
+                tell("wrapped", wrap_future(nap(2))),
+            );
+            nothing_is_left().await
+        });
+        let expected = "wait_for TimeoutError nap ok wrapped Ok(()) sets ok event ok 0 then ok";
+        assert_eq!(trace, expected);
+    }
+
+    #[test]
+    fn a_sibling_that_yields_is_not_told() {
+        let trace = trace_of(async {
+            let mut alarm = Box::pin(nap(1));
+            start(&mut alarm).await;
+            let sibling = async {
+                alarm.await?;
+                turns(3).await
+            };
+            let _both = join!(
+                tell("sibling", sibling),
+                tell("wait_for", wait_for(nap(9), secs(1))),
+            );
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError sibling ok 0 then ok");
+    }
+
+    #[test]
+    fn a_sibling_that_is_foreign_is_not_dropped() {
+        let trace = trace_of(async {
+            let (sender, receiver) = futures::channel::oneshot::channel();
+            create_task(async {
+                nap(2).await?;
+                sender
+                    .send("value")
+                    .map_err(|_| Error::Runtime("gone".into()))
+            });
+            let foreign = pending::<Result<()>>();
+            let (_, received) = join!(tell("wait_for", wait_for(foreign, secs(1))), receiver);
+            note(received.map_err(Error::other)?);
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError value 0 then ok");
+    }
+
+    #[test]
+    fn a_select_chooses_the_timeout_and_drops_the_untold() {
+        let trace = trace_of(async {
+            let chosen = select(Box::pin(nap(9)), Box::pin(wait_for(nap(9), secs(1)))).await;
+            note(outcome(chosen.factor_first().0));
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "TimeoutError 0 then ok");
+    }
+
+    /// The outer timeout reaches all that began inside it, the inner one only its own.
+    #[test]
+    fn an_inner_timeout_tells_its_own_and_an_outer_one_all() {
+        let trace = trace_of(async {
+            let inside = async {
+                let _all = join!(
+                    tell("a", nap(9)),
+                    tell("inner", wait_for(nap(9), secs(1))),
+                    tell("b", wait_for(nap(9), secs(9))),
+                );
+                Err::<(), _>(Error::Cancelled)
+            };
+            let _both = join!(
+                tell("outer", wait_for(inside, secs(2))),
+                tell("sibling", nap(3))
+            );
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "inner TimeoutError a CancelledError b CancelledError outer TimeoutError sibling ok 0 then ok"
+        );
+    }
+
+    /// The task's cancel reaches everything, so neither is a timeout.
+    #[test]
+    fn a_cancel_of_the_task_tells_all() {
+        let trace = trace_of(async {
+            let task = create_task(async {
+                let _all = join!(
+                    tell("a", wait_for(nap(9), secs(2))),
+                    tell("b", wait_for(nap(9), secs(3))),
+                    tell("c", nap(9)),
+                );
+                nothing_is_left().await
+            });
+            nap(1).await?;
+            task.cancel();
+            task.await
+        });
+        assert_eq!(
+            trace,
+            "a CancelledError b CancelledError c CancelledError 1 then ok"
+        );
+    }
+
+    #[test]
+    fn a_hundred_timeouts_are_a_hundred_timeouts() {
+        let counted = run(async {
+            let timeouts: Vec<_> = (0..100).map(|_| wait_for(nap(9), secs(1))).collect();
+            let joined = join_all(timeouts).await;
+            let unordered: FuturesUnordered<_> =
+                (0..100).map(|_| wait_for(nap(9), secs(1))).collect();
+            let unordered: Vec<_> = unordered.collect().await;
+            nothing_is_left().await?;
+            let results = joined.into_iter().chain(unordered);
+            Ok(results
+                .filter(|result| matches!(result, Err(Error::Timeout)))
+                .count())
+        });
+        assert_eq!((counted.unwrap(), noted().as_str()), (200, "0 then ok"));
+    }
+
+    #[test]
+    fn a_timeout_that_cleans_up_leaves_its_sibling_alone() {
+        let trace = trace_of(async {
+            let _both = join!(
+                tell("a", wait_for(slow(3), secs(1))),
+                tell("b", wait_for(nap(3), secs(5))),
+            );
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "told at 1 b ok clean-up ok a TimeoutError 4 0 then ok"
+        );
+    }
+
+    /// The wait was begun outside, before the timeout, and only then moved into it.
+    #[test]
+    fn what_began_outside_is_told_by_the_timeout_that_now_polls_it() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let mut wait = Box::pin(event.wait());
+            start(&mut wait).await;
+            tell("wait_for", wait_for(wait, secs(1))).await?;
+            note(format_args!("{event:?}"));
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError <Event [unset]> 0 then ok");
+    }
+}
+
+/// A timeout of zero starts no coroutine.
+mod zero {
+    use super::*;
+
+    fn never() -> impl Future<Output = Result<()>> {
+        let value = NoteOnDrop("dropped");
+        async move {
+            note("body");
+            drop(value);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn takes_asyncios_hops_and_task_number() {
+        let trace = trace_of(async {
+            create_task(ticks(4));
+            tell("wait_for", wait_for(say("body"), Duration::ZERO)).await?;
+            note(create_task(turns(0)).name());
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "t0 t1 t2 wait_for TimeoutError Task-4 0 t3 then ok");
+    }
+
+    #[test]
+    fn drops_what_it_did_not_start() {
+        let trace = trace_of(async {
+            tell("wait_for", wait_for(never(), Duration::ZERO)).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "dropped wait_for TimeoutError 0 then ok");
+    }
+
+    #[test]
+    fn may_be_cancelled_meanwhile() {
+        let trace = trace_of(async {
+            let task = create_task(async {
+                tell("wait_for", wait_for(never(), Duration::ZERO)).await?;
+                nothing_is_left().await
+            });
+            turns(1).await?;
+            task.cancel();
+            task.await
+        });
+        let words: Vec<_> = trace.split(' ').filter(|word| *word != "dropped").collect();
+        assert_eq!(words.join(" "), "wait_for CancelledError 1 then ok");
+    }
+
+    #[test]
+    fn raises_a_request_that_was_kept() {
+        let trace = trace_of(async {
+            me().cancel();
+            tell("wait_for", wait_for(never(), Duration::ZERO)).await?;
+            nothing_is_left().await
+        });
+        let words: Vec<_> = trace.split(' ').filter(|word| *word != "dropped").collect();
+        assert_eq!(words.join(" "), "wait_for CancelledError 1 then ok");
+    }
+
+    #[test]
+    fn beside_another_leaves_it_alone() {
+        let trace = trace_of(async {
+            let _both = join!(
+                tell("zero", wait_for(turns(0), Duration::ZERO)),
+                tell("nap", nap(1)),
+            );
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "zero TimeoutError nap ok 0 then ok");
+    }
+
+    #[test]
+    fn inside_another_is_a_timeout_of_its_own() {
+        let trace = trace_of(async {
+            let zero = tell("zero", wait_for(turns(0), Duration::ZERO));
+            tell("outer", wait_for(zero, secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "zero TimeoutError outer ok 0 then ok");
+    }
+
+    /// asyncio returns the result of a task that is done.
+    #[test]
+    fn returns_the_result_of_a_task_that_is_done() {
+        let trace = trace_of(async {
+            let task = create_task(async { Ok("value") });
+            turns(1).await?;
+            create_task(ticks(1));
+            tell("wait_for", wait_for(task, Duration::ZERO)).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for \"value\" 0 t0 then ok");
+    }
+
+    /// asyncio cancels a task that is not, and waits for it.
+    #[test]
+    fn cancels_a_task_that_is_not_done() {
+        let trace = trace_of(async {
+            let task = create_task(slow(1));
+            let handle = task.handle();
+            turns(1).await?;
+            tell("wait_for", wait_for(task, Duration::ZERO)).await?;
+            note(handle.cancelled());
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "told at 0 clean-up ok wait_for TimeoutError true 0 then ok"
+        );
+    }
+}
+
+/// Every way out of a timeout that struck takes its request back.
+mod uncancel {
+    use super::*;
+
+    #[test]
+    fn follows_a_drop_in_the_turn_of_the_strike() {
+        let trace = trace_of(async {
+            let timeout = Box::pin(wait_for(Event::new().wait(), secs(1)));
+            select(Box::pin(nap(1)), timeout).await;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "0 then ok");
+    }
+
+    /// The strike came while the wait was woken already, so its request was kept and not told.
+    #[test]
+    fn follows_a_drop_of_what_was_woken_before_the_strike() {
+        let trace = trace_of(async {
+            let mut inside = Box::pin(nap(1));
+            start(&mut inside).await;
+            let mut alarm = pin!(nap(1));
+            start(&mut alarm).await;
+            let timeout = Box::pin(wait_for(inside, secs(1)));
+            select(alarm, timeout).await;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "0 then ok");
+    }
+
+    #[test]
+    fn follows_a_drop_during_the_clean_up() {
+        let trace = trace_of(async {
+            let timeout = Box::pin(wait_for(slow(9), secs(1)));
+            select(timeout, Box::pin(nap(2))).await;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "told at 1 2 0 then ok");
+    }
+
+    #[test]
+    fn of_one_leaves_the_request_of_the_other() {
+        let trace = trace_of(async {
+            let both = async {
+                let _both = join!(
+                    tell("a", wait_for(slow(2), secs(1))),
+                    tell("b", wait_for(slow(1), secs(1))),
+                );
+                note(me().cancelling());
+            };
+            let _all = join!(both, async {
+                nap(1).await?;
+                turns(1).await?;
+                note(format_args!("requests:{}", me().cancelling()));
+                nap(1).await?;
+                turns(1).await?;
+                note(format_args!("requests:{}", me().cancelling()));
+                Ok::<_, Error>(())
+            });
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "told at 1 told at 1 requests:2 clean-up ok b TimeoutError requests:1 \
+             clean-up ok a TimeoutError 0 0 then ok"
+        );
+    }
+
+    /// The sleep was woken before the strike, so that the request is kept, and forgotten at zero.
+    #[test]
+    fn by_hand_forgets_what_was_kept() {
+        let trace = trace_of(async {
+            let mut alarm = Box::pin(nap(1));
+            start(&mut alarm).await;
+            let task = create_task(async {
+                let mut sleep = Box::pin(nap(1));
+                start(&mut sleep).await;
+                tell("wait_for", wait_for(sleep, secs(1))).await?;
+                nothing_is_left().await
+            });
+            alarm.await?;
+            note(task.uncancel());
+            task.await
+        });
+        assert_eq!(trace, "0 wait_for ok 0 then ok");
+    }
+
+    #[test]
+    fn by_hand_forgets_it() {
+        let trace = trace_of(async {
+            let mut alarm = Box::pin(nap(1));
+            start(&mut alarm).await;
+            let task = create_task(async {
+                tell("wait_for", wait_for(nap(9), secs(1))).await?;
+                nothing_is_left().await
+            });
+            alarm.await?;
+            note(task.uncancel());
+            task.await
+        });
+        assert_eq!(trace, "0 wait_for TimeoutError 0 then ok");
+    }
+}
