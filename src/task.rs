@@ -892,6 +892,7 @@ impl State {
     pub(crate) fn leave_step(&mut self) {
         self.current = None;
         self.scope = None;
+        self.undrawn = 0;
         self.raising = false;
         self.yields = 0;
     }

@@ -225,82 +225,109 @@ enum Limit {
 impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
     type Output = Result<T>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut this = self.project();
-        if let Limit::Unpolled(timeout) = *this.limit {
-            match Limit::begin::<F, T>(timeout) {
-                Ok(begun) => *this.limit = begun,
-                Err(error) => {
-                    // What need not wait works outside any loop, too.
-                    *this.limit = Limit::Over;
-                    let Some(coroutine) = this
-                        .coroutine
-                        .as_mut()
-                        .as_pin_mut()
-                        .filter(|_| timeout != Some(Duration::ZERO))
-                    else {
-                        return Poll::Ready(Err(error));
-                    };
-                    let polled = coroutine.poll(cx);
-                    this.coroutine.set(None);
-                    return Poll::Ready(if let Poll::Ready(result) = polled {
-                        result
-                    } else {
-                        Err(error)
-                    });
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let result = match *self.as_mut().project().limit {
+            Limit::Unpolled(Some(timeout)) if !timeout.is_zero() || is_task::<F, T>() => {
+                match Boundary::draw(timeout) {
+                    Some(boundary) => ready!(self.as_mut().poll_first(boundary, cx)),
+                    None => self.as_mut().poll_outside(timeout, cx),
                 }
             }
-            if let Limit::Zero(_) = this.limit {
-                // It never begins.
-                this.coroutine.set(None);
-            }
-        }
-        let result = match this.limit {
-            Limit::Zero(waiting) => ready!(Pin::new(waiting).poll(cx)).and(Err(Error::Timeout)),
-            Limit::None => ready!(this.coroutine.as_mut().as_pin_mut().expect(RUNS).poll(cx)),
-            Limit::Scope(boundary) => {
-                let inside = boundary.enter()?;
-                let polled = this.coroutine.as_mut().as_pin_mut().expect(RUNS).poll(cx);
-                let verdict = inside.leave(polled.is_pending());
-                let result = match polled {
-                    Poll::Ready(result) => result,
-                    Poll::Pending if verdict == Verdict::Abandon => Err(Error::Cancelled),
-                    Poll::Pending => {
-                        boundary.stay(cx);
-                        return Poll::Pending;
-                    }
-                };
-                this.coroutine.set(None);
-                match result {
-                    Err(Error::Cancelled) if boundary.close() => Err(Error::Timeout),
-                    result => result,
-                }
-            }
-            Limit::Unpolled(_) | Limit::Over => panic!("`wait_for` polled again after its end"),
+            _ => ready!(self.as_mut().poll_again(cx)),
         };
-        *this.limit = Limit::Over;
+        let mut this = self.project();
         this.coroutine.set(None);
+        *this.limit = Limit::Over;
         Poll::Ready(result)
     }
 }
 
 const RUNS: &str = "the coroutine runs until it ends";
 
-impl Limit {
-    fn begin<F, T>(timeout: Option<Duration>) -> Result<Self> {
-        let Some(timeout) = timeout else {
-            return Ok(Self::None);
-        };
-        let home = Loop::current().ok_or_else(Error::no_running_loop)?;
-        if timeout.is_zero() && !is_task::<F, T>() {
-            let waiter = home
-                .open(State::refuse_to_start)
-                .ok_or_else(Error::no_running_loop)?;
-            return Ok(Self::Zero(Waiting::new(home, waiter)));
+impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
+    /// The first poll under a limit. Most of what is ever polled so is ready at once, and then that is all there is to it.
+    #[inline]
+    fn poll_first(
+        self: Pin<&mut Self>,
+        mut boundary: Boundary,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T>> {
+        let this = self.project();
+        let inside = Inside(Some(&mut boundary));
+        match this.coroutine.as_pin_mut().expect(RUNS).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => {
+                let verdict = inside.stay(cx);
+                *this.limit = Limit::Scope(boundary);
+                match verdict {
+                    Verdict::Pending => Poll::Pending,
+                    Verdict::Abandon => Poll::Ready(Err(Error::Cancelled)),
+                }
+            }
         }
-        let deadline = home.now().saturating_add(timeout);
-        Boundary::draw(home, deadline, timeout.is_zero()).map(Self::Scope)
     }
+
+    fn poll_again(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        if let Limit::Unpolled(timeout) = this.limit {
+            *this.limit = match timeout {
+                None => Limit::None,
+                Some(_) => {
+                    // It never begins.
+                    this.coroutine.set(None);
+                    Limit::Zero(refuse_to_start()?)
+                }
+            };
+        }
+        let coroutine = this.coroutine.as_mut().as_pin_mut();
+        match this.limit {
+            Limit::None => coroutine.expect(RUNS).poll(cx),
+            Limit::Zero(waiting) => {
+                let refused = ready!(Pin::new(waiting).poll(cx));
+                Poll::Ready(refused.and(Err(Error::Timeout)))
+            }
+            Limit::Scope(boundary) => {
+                let inside = boundary.enter()?;
+                let result = match coroutine.expect(RUNS).poll(cx) {
+                    Poll::Ready(result) => {
+                        drop(inside);
+                        result
+                    }
+                    Poll::Pending if inside.stay(cx) == Verdict::Abandon => Err(Error::Cancelled),
+                    Poll::Pending => return Poll::Pending,
+                };
+                this.coroutine.set(None);
+                Poll::Ready(match result {
+                    Err(Error::Cancelled) if boundary.close() => Err(Error::Timeout),
+                    result => result,
+                })
+            }
+            Limit::Unpolled(_) | Limit::Over => panic!("`wait_for` polled again after its end"),
+        }
+    }
+
+    /// What need not wait works outside any loop, too.
+    #[cold]
+    fn poll_outside(self: Pin<&mut Self>, timeout: Duration, cx: &mut Context<'_>) -> Result<T> {
+        let coroutine = self.project().coroutine.as_pin_mut().expect(RUNS);
+        if timeout.is_zero() {
+            return Err(Error::no_running_loop());
+        }
+        match coroutine.poll(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(Error::no_running_loop()),
+        }
+    }
+}
+
+/// A timeout of zero.
+fn refuse_to_start() -> Result<Waiting> {
+    let home = Loop::current().ok_or_else(Error::no_running_loop)?;
+    let waiter = home
+        .open(State::refuse_to_start)
+        .ok_or_else(Error::no_running_loop)?;
+    Ok(Waiting::new(home, waiter))
 }
 
 /// Whether a coroutine is a [`Task`], which `wait_for` with a timeout of zero cancels, where it starts nothing else.
@@ -315,6 +342,7 @@ fn is_task<F, T>() -> bool {
 /// A scope, from the side of the `wait_for` that drew it. Closed when dropped.
 struct Boundary {
     home: Rc<Loop>,
+    /// `None` until the coroutine is pending, and once the scope is closed.
     scope: Option<WaiterKey>,
     /// How many requests to cancel there were when it was drawn.
     others_before: i64,
@@ -325,52 +353,83 @@ struct Boundary {
 }
 
 impl Boundary {
-    fn draw(home: Rc<Loop>, deadline: Duration, at_once: bool) -> Result<Self> {
-        let drawn = home.open(|state| {
-            let (scope, others_before) = state.open_scope()?;
-            Some((scope, others_before, state.wheel.reserve()))
-        });
-        let (scope, others_before, number) = drawn.ok_or_else(Error::no_running_loop)?;
-        Ok(Self {
+    /// Begins a scope, and the first poll in it. `None` if no task is running.
+    fn draw(timeout: Duration) -> Option<Self> {
+        let home = Loop::current()?;
+        let deadline = home.now().saturating_add(timeout);
+        let (others_before, number) = home.open(State::begin_scope)?;
+        Some(Self {
             home,
-            scope: Some(scope),
+            scope: None,
             others_before,
             unset: Some((deadline, number)),
-            at_once,
+            at_once: timeout.is_zero(),
         })
     }
 
-    fn enter(&self) -> Result<Inside<'_>> {
-        let scope = self.scope.expect("not closed yet");
+    fn enter(&mut self) -> Result<Inside<'_>> {
+        let scope = self.scope.expect("it is pending");
         if !self.home.open(|state| state.enter_scope(scope)) {
             return Err(Error::no_running_loop());
         }
-        Ok(Inside {
-            home: &self.home,
-            scope: Some(scope),
-        })
+        Ok(Inside(Some(self)))
     }
 
-    /// The coroutine is pending: the timer runs from the first time on, and a combinator's waker is kept.
-    fn stay(&mut self, cx: &mut Context<'_>) {
-        let scope = self.scope.expect("not closed yet");
-        let unset = self.unset.take();
-        let at_once = self.at_once;
-        self.home.stay_pending(scope, cx, |state| match unset {
-            Some(_) if at_once => state.cancel_inside(scope),
-            Some((deadline, number)) => {
-                let timer = state.wheel.insert(deadline, number, scope);
-                state.scope_mut(scope).timer = Some(timer);
+    /// The coroutine is pending: leaves it, and has a combinator's waker kept. The timer runs from the first time on.
+    fn stay(&mut self, cx: &mut Context<'_>) -> Verdict {
+        let Self {
+            home,
+            scope,
+            unset,
+            at_once,
+            ..
+        } = self;
+        let mut keeps_waker = false;
+        let verdict = home.open(|state| {
+            let scope = *scope.get_or_insert_with(|| state.scope_begun());
+            let verdict = state.leave_scope(scope, true);
+            if verdict == Verdict::Abandon {
+                return verdict;
             }
-            None => {}
+            match unset.take() {
+                Some(_) if *at_once => state.cancel_inside(scope),
+                Some((deadline, number)) => {
+                    let timer = state.wheel.insert(deadline, number, scope);
+                    state.scope_mut(scope).timer = Some(timer);
+                }
+                None => {}
+            }
+            keeps_waker = state.polled_pending(scope, cx.waker()) == Polled::KeepWaker;
+            verdict
+        });
+        if let (Some(scope), true) = (*scope, keeps_waker) {
+            home.keep_waker(scope, cx);
+        }
+        verdict
+    }
+
+    /// The coroutine has ended, or panicked: leaves it.
+    fn leave(&mut self) {
+        let scope = &mut self.scope;
+        self.home.open(|state| {
+            if scope.is_none() && state.forget_scope() {
+                return;
+            }
+            let scope = *scope.get_or_insert_with(|| state.scope_begun());
+            state.leave_scope(scope, false);
         });
     }
 
     /// Closes the scope. Says whether its time was over, and nobody else asked for a cancel meanwhile.
+    #[inline]
     fn close(&mut self) -> bool {
-        let Some(scope) = self.scope.take() else {
-            return false;
-        };
+        match self.scope.take() {
+            None => false,
+            Some(scope) => self.close_drawn(scope),
+        }
+    }
+
+    fn close_drawn(&self, scope: WaiterKey) -> bool {
         // What was done at once is what it is.
         let over = self.at_once && self.unset.is_none();
         self.home
@@ -379,28 +438,27 @@ impl Boundary {
 }
 
 impl Drop for Boundary {
+    #[inline]
     fn drop(&mut self) {
         self.close();
     }
 }
 
 /// While a scope's coroutine is being polled. A panic leaves it as well.
-struct Inside<'a> {
-    home: &'a Loop,
-    scope: Option<WaiterKey>,
-}
+struct Inside<'a>(Option<&'a mut Boundary>);
 
 impl Inside<'_> {
-    fn leave(mut self, pending: bool) -> Verdict {
-        let scope = self.scope.take().expect("left once");
-        self.home.open(|state| state.leave_scope(scope, pending))
+    #[inline]
+    fn stay(mut self, cx: &mut Context<'_>) -> Verdict {
+        self.0.take().expect("left once").stay(cx)
     }
 }
 
 impl Drop for Inside<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(scope) = self.scope {
-            self.home.open(|state| state.leave_scope(scope, false));
+        if let Some(boundary) = &mut self.0 {
+            boundary.leave();
         }
     }
 }
@@ -488,17 +546,6 @@ impl<F: Future> Future for WrapFuture<F> {
 }
 
 impl Loop {
-    /// Sees to what a pending scope needs, and keeps a combinator's waker with it.
-    fn stay_pending(&self, scope: WaiterKey, cx: &mut Context<'_>, work: impl FnOnce(&mut State)) {
-        let polled = self.open(|state| {
-            work(state);
-            state.polled_pending(scope, cx.waker())
-        });
-        if let Polled::KeepWaker = polled {
-            self.keep_waker(scope, cx);
-        }
-    }
-
     /// A waiter that nothing but a cancel can end.
     fn wait_for_cancel(self: Rc<Self>, cx: &mut Context<'_>) -> Option<Waiting> {
         let (waiter, keeps_waker) = self.open(|state| {

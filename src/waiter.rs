@@ -373,6 +373,7 @@ impl fmt::Debug for WaitList {
 }
 
 /// What came of polling a waiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Polled {
     Pending,
     /// Pending, and polled with a waker of a combinator that is to be kept.
@@ -423,6 +424,7 @@ impl State {
     /// Makes a waiter of the running task, in the scope that is being polled.
     #[inline]
     pub(crate) fn insert_waiter(&mut self, kind: Kind) -> WaiterKey {
+        self.draw_scopes();
         let key = WaiterKey::new(self.waiters.vacant_key());
         let older = self.adopt(key, self.current, self.scope);
         self.waiters.insert(Waiter {
@@ -442,6 +444,7 @@ impl State {
     #[inline]
     fn enter_queue(&mut self, queue: QueueKey) -> Option<WaiterKey> {
         self.current?;
+        self.draw_scopes();
         let key = WaiterKey::new(self.waiters.vacant_key());
         let list = &mut self.queues[queue.index()];
         list.pending += 1;
@@ -631,6 +634,8 @@ impl State {
         let wake = waiter.wake;
         let settled = match wake {
             Wake::Pending => {
+                self.draw_scopes();
+                let waiter = &self.waiters[key.index()];
                 if waiter.task != Some(current) || waiter.scope != self.scope {
                     self.move_here(key);
                 }
@@ -678,7 +683,7 @@ impl State {
     pub(crate) fn yield_now(&mut self) -> Option<u32> {
         self.current?;
         self.yields += 1;
-        if self.scope.is_some() {
+        if self.scope.is_some() || self.undrawn > 0 {
             self.mark_yielding();
         }
         Some(self.steps)
@@ -703,6 +708,7 @@ impl State {
 
     #[inline(never)]
     fn mark_yielding(&mut self) {
+        self.draw_scopes();
         let mut scope = self.scope;
         while let Some(key) = scope {
             self.scope_flags(key).set(YIELDING);

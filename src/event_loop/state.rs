@@ -83,6 +83,8 @@ pub(crate) struct State {
     pub(crate) current: Option<TaskKey>,
     /// The innermost `wait_for` that is being polled.
     pub(crate) scope: Option<WaiterKey>,
+    /// How many more of them, inside that one, are being polled for the first time, with nothing in them that waits.
+    pub(crate) undrawn: u32,
     /// How many steps were ever begun: tells what was there before this one.
     pub(crate) steps: u32,
     /// Whether this step began with a request to deliver, in the task or in a `wait_for` of it.
@@ -116,6 +118,7 @@ impl State {
             wheel: Wheel::new(),
             current: None,
             scope: None,
+            undrawn: 0,
             steps: 0,
             raising: false,
             own_waker: ptr::null(),
