@@ -45,7 +45,7 @@ pub use self::{
 pub(crate) use self::{ready::Handle, waker::TaskWaker};
 use crate::{
     error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
-    task::{After, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
+    task::{self, After, Body, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
 };
 
 /// Runs a coroutine in a fresh event loop and returns what it comes to.
@@ -94,8 +94,8 @@ pub fn run<T>(main: impl Future<Output = Result<T>>) -> Result<T> {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub fn create_task<T: 'static>(coro: impl Future<Output = Result<T>> + 'static) -> Task<T> {
-    match Loop::current() {
-        Some(running) => running.spawn(coro),
+    match Loop::spawn_here(task::body(coro)) {
+        Some((running, key)) => Task::new(running, key),
         None => panic!("{NO_RUNNING_LOOP}"),
     }
 }
@@ -420,9 +420,17 @@ impl Loop {
         self: &Rc<Self>,
         coro: impl Future<Output = Result<T>> + 'static,
     ) -> Task<T> {
-        let body = crate::task::body(coro);
+        let body = task::body(coro);
         let key = self.open(|state| state.spawn(body));
         Task::new(Rc::clone(self), key)
+    }
+
+    /// Spawns into the running loop. Not generic, so that the thread's variable is read in this crate: from another it is an
+    /// indirect call.
+    fn spawn_here(body: Pin<Box<dyn Body>>) -> Option<(Rc<Self>, TaskKey)> {
+        let running = Self::current()?;
+        let key = running.open(|state| state.spawn(body));
+        Some((running, key))
     }
 
     /// Queues a task that was woken on the loop's own thread while the loop runs. Anybody else uses the inbox.
