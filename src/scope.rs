@@ -7,6 +7,8 @@
 //!
 //! A scope is a waiter of the kind `Scope`: it is listed among those of its task, and lists its own.
 
+use std::mem;
+
 use crate::{
     event_loop::{
         key::{TaskKey, TimerKey, WaiterKey},
@@ -17,7 +19,7 @@ use crate::{
 };
 
 /// The boundary that a `wait_for` draws around its coroutine.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope {
     /// The youngest of the waiters that stand in it.
     pub(crate) youngest: Option<WaiterKey>,
@@ -34,16 +36,47 @@ pub(crate) enum Verdict {
 }
 
 impl State {
-    /// Draws a boundary in the running task. Returns it, and how many requests there are from elsewhere.
-    pub(crate) fn open_scope(&mut self) -> Option<(WaiterKey, i64)> {
-        let current = self.current?;
-        let others = self.requests_from_outside(current, self.scope);
-        let scope = Scope {
-            youngest: None,
-            timer: None,
-            flags: Flags::NONE,
-        };
-        Some((self.insert_waiter(Kind::Scope(scope)), others))
+    /// Begins to poll a coroutine in a new scope, which is not drawn before something inside waits: most of what is ever polled
+    /// under a timeout is ready at once. Returns how many requests to cancel there are from outside, and its timer's number.
+    /// `None` if no task of this loop is running.
+    pub(crate) fn begin_scope(&mut self) -> Option<(i64, u64)> {
+        let others = self.requests_from_outside(self.current?, self.scope);
+        self.undrawn += 1;
+        Some((others, self.wheel.reserve()))
+    }
+
+    /// Ends the poll of a scope that has just begun, if nothing inside waits. Else it has to be left.
+    #[inline]
+    pub(crate) fn forget_scope(&mut self) -> bool {
+        let is_undrawn = self.undrawn > 0;
+        self.undrawn -= u32::from(is_undrawn);
+        is_undrawn
+    }
+
+    /// The innermost scope, whose first poll is about to end.
+    pub(crate) fn scope_begun(&mut self) -> WaiterKey {
+        self.draw_scopes();
+        self.scope.expect("a scope has begun")
+    }
+
+    /// Draws the scopes that have begun, since something inside waits.
+    #[inline]
+    pub(crate) fn draw_scopes(&mut self) {
+        if self.undrawn > 0 {
+            self.draw_undrawn();
+        }
+    }
+
+    #[inline(never)]
+    fn draw_undrawn(&mut self) {
+        for _ in 0..mem::take(&mut self.undrawn) {
+            let scope = Scope {
+                youngest: None,
+                timer: None,
+                flags: Flags::NONE,
+            };
+            self.scope = Some(self.insert_waiter(Kind::Scope(scope)));
+        }
     }
 
     /// Begins to poll what is inside. A request that is kept is told to what was pending there. Says whether any task
@@ -52,6 +85,7 @@ impl State {
         let Some(current) = self.current else {
             return false;
         };
+        self.draw_scopes();
         let waiter = &self.waiters[key.index()];
         let was_polled = waiter.polled;
         if waiter.task != Some(current) || waiter.scope != self.scope {

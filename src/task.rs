@@ -36,7 +36,7 @@ use crate::{
         key::{TaskKey, WaiterKey},
         state::{Errand, State},
     },
-    waiter::{Kind, Moment, Settled, Waits, Wake},
+    waiter::{Kind, Settled, Waits, Wake},
 };
 
 /// A task: a coroutine that the loop runs, and the future of its result.
@@ -67,8 +67,9 @@ use crate::{
 /// # Ok::<(), Error>(())
 /// ```
 pub struct Task<T> {
+    home: Rc<Loop>,
     /// Invariant: counts among the slot's handles, and keeps the result there.
-    handle: TaskHandle,
+    key: TaskKey,
     awaiting: Awaiting,
     /// Knows the type of the result, so that nobody who awaits the task has to say more of it.
     claim: fn(Unclaimed) -> Result<T>,
@@ -79,7 +80,7 @@ pub(crate) enum Awaiting {
     Nothing,
     Task(WaiterKey),
     /// By the task itself, since this step: an error, as it was then, that is raised in the next.
-    Itself(Moment, Box<Error>),
+    Itself(u32, Box<Error>),
 }
 
 impl<T> Task<T> {
@@ -88,7 +89,8 @@ impl<T> Task<T> {
         T: 'static,
     {
         Self {
-            handle: TaskHandle { home, key },
+            home,
+            key,
             awaiting: Awaiting::Nothing,
             claim,
         }
@@ -107,82 +109,70 @@ impl<T> Task<T> {
     /// ```
     #[must_use]
     pub fn handle(&self) -> TaskHandle {
-        self.handle.clone()
+        TaskHandle::new(&self.home, self.key)
     }
 
     /// Asks the task to stop: see [`TaskHandle::cancel`].
     pub fn cancel(&self) -> bool {
-        self.handle.cancel()
+        self.home.open(|state| state.cancel(self.key))
     }
 
     /// Whether the task has ended: see [`TaskHandle::done`].
     #[must_use]
     pub fn done(&self) -> bool {
-        self.handle.done()
+        self.home.is(self.key, DONE)
     }
 
     /// Whether the task has ended cancelled: see [`TaskHandle::cancelled`].
     #[must_use]
     pub fn cancelled(&self) -> bool {
-        self.handle.cancelled()
+        self.home.is(self.key, CANCELLED)
     }
 
     /// How many requests to cancel are outstanding: see [`TaskHandle::cancelling`].
     #[must_use]
     pub fn cancelling(&self) -> usize {
-        self.handle.cancelling()
+        self.home.cancelling(self.key)
     }
 
     /// Takes one request to cancel back: see [`TaskHandle::uncancel`].
     pub fn uncancel(&self) -> usize {
-        self.handle.uncancel()
+        self.home.open(|state| state.uncancel(self.key))
     }
 
     /// The task's name: see [`TaskHandle::name`].
     #[must_use]
     pub fn name(&self) -> String {
-        self.handle.name()
+        self.home.look(|state| state.name(self.key))
     }
 
     /// Gives the task a name: see [`TaskHandle::set_name`].
     pub fn set_name(&self, name: impl Into<String>) {
-        self.handle.set_name(name);
+        let name = name.into();
+        self.home.open(|state| state.set_name(self.key, name));
     }
 }
 
 impl<T> Future for Task<T> {
     type Output = Result<T>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let Self {
-            handle,
+            home,
+            key,
             awaiting,
             claim,
         } = &mut *self;
-        let TaskHandle { home, key } = &*handle;
         if let Awaiting::Nothing = awaiting {
-            match home.open(|state| state.join(*key)) {
-                Join::Done(body) => return Poll::Ready(claim(body)),
-                Join::Refused(error) => return Poll::Ready(Err(error)),
-                Join::Waiting(since) => *awaiting = since,
+            let body = home.claim_ended(*key);
+            if body.is_some() {
+                return Poll::Ready(claim(body));
             }
         }
-        let settled = match awaiting {
-            Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
-            Awaiting::Itself(since, _) => ready!(home.open(|state| state.poll_yield(*since))),
-            Awaiting::Task(waiter) => ready!(home.poll_waiter(*waiter, cx)),
-        };
-        if !settled.is_gone() {
-            return Poll::Ready(Err(Error::no_running_loop()));
-        }
-        match (mem::replace(awaiting, Awaiting::Nothing), settled) {
-            (Awaiting::Itself(_, refusal), Settled::Woken) => Poll::Ready(Err(*refusal)),
-            (_, Settled::Woken) => Poll::Ready(claim(home.open(|state| state.claim(*key)))),
-            _ => {
-                // An error that the task has ended with counts as seen, though the request to cancel goes first.
-                home.open(|state| state.slot_mut(*key).flags.clear(UNSEEN));
-                Poll::Ready(Err(Error::Cancelled))
-            }
+        match ready!(home.poll_join(*key, awaiting, cx)) {
+            Ok(body) => Poll::Ready(claim(body)),
+            Err(error) => Poll::Ready(Err(error)),
         }
     }
 }
@@ -197,26 +187,100 @@ fn claim<T: 'static>(body: Unclaimed) -> Result<T> {
 }
 
 impl<T> Drop for Task<T> {
+    #[inline]
     fn drop(&mut self) {
-        let TaskHandle { home, key } = &self.handle;
-        let (unclaimed, unseen) = home.open(|state| {
-            if let Awaiting::Task(waiter) = self.awaiting {
-                state.remove(waiter);
+        self.home.drop_task(self.key, &self.awaiting);
+    }
+}
+
+impl Loop {
+    /// Takes the body of a task that has ended, if it is there.
+    fn claim_ended(&self, key: TaskKey) -> Unclaimed {
+        self.open(|state| {
+            let slot = state.slot(key);
+            if slot.flags.has(DONE) && slot.body.is_some() {
+                state.claim(key)
+            } else {
+                None
             }
-            state.detach(*key)
+        })
+    }
+
+    /// Polls a wait for a task. Hands out its body, which has the result.
+    fn poll_join(
+        &self,
+        key: TaskKey,
+        awaiting: &mut Awaiting,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Unclaimed>> {
+        if let Awaiting::Nothing = awaiting {
+            match self.open(|state| state.join(key)) {
+                Join::Done(body) => return Poll::Ready(Ok(body)),
+                Join::Refused(error) => return Poll::Ready(Err(error)),
+                Join::Waiting(since) => *awaiting = since,
+            }
+        }
+        let settled = match awaiting {
+            Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
+            Awaiting::Itself(since, _) => ready!(self.poll_yield(*since)),
+            Awaiting::Task(waiter) => ready!(self.poll_waiter(*waiter, cx)),
+        };
+        if !settled.is_gone() {
+            return Poll::Ready(Err(Error::no_running_loop()));
+        }
+        match (mem::replace(awaiting, Awaiting::Nothing), settled) {
+            (Awaiting::Itself(_, refusal), Settled::Woken) => Poll::Ready(Err(*refusal)),
+            (_, Settled::Woken) => Poll::Ready(Ok(self.open(|state| state.claim(key)))),
+            _ => {
+                // An error that the task has ended with counts as seen, though the request to cancel goes first.
+                self.open(|state| state.slot_mut(key).flags.clear(UNSEEN));
+                Poll::Ready(Err(Error::Cancelled))
+            }
+        }
+    }
+
+    /// Drops a [`Task`], and the wait for it that was begun.
+    fn drop_task(&self, key: TaskKey, awaiting: &Awaiting) {
+        if !self.open(|state| state.free_if_spent(key)) {
+            self.detach_task(key, awaiting);
+        }
+    }
+
+    #[inline(never)]
+    fn detach_task(&self, key: TaskKey, awaiting: &Awaiting) {
+        let mut unclaimed = None;
+        let unseen = self.open(|state| {
+            if let Awaiting::Task(waiter) = awaiting {
+                state.remove(*waiter);
+            }
+            let unseen = state.detach(key, &mut unclaimed);
+            state.release_handle(key);
+            unseen
         });
         if let (Some(name), Some(error)) =
             (unseen, unclaimed.as_ref().and_then(|body| body.error()))
         {
-            home.report(TaskFailure::new(NEVER_RETRIEVED, name, error));
+            self.report(TaskFailure::new(NEVER_RETRIEVED, name, error));
         }
         drop(unclaimed);
+    }
+
+    fn is(&self, key: TaskKey, flag: Flags) -> bool {
+        self.look(|state| state.slot(key).flags.has(flag))
+    }
+
+    fn cancelling(&self, key: TaskKey) -> usize {
+        self.look(|state| state.slot(key).cancels as usize)
+    }
+
+    fn describe_task(&self, key: TaskKey) -> String {
+        self.look(|state| state.describe_task(key))
     }
 }
 
 impl<T> fmt::Debug for Task<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.handle.fmt(f)
+        f.write_str(&self.home.describe_task(self.key))
     }
 }
 
@@ -230,6 +294,14 @@ pub struct TaskHandle {
 }
 
 impl TaskHandle {
+    fn new(home: &Rc<Loop>, key: TaskKey) -> Self {
+        home.open(|state| state.slot_mut(key).handles += 1);
+        Self {
+            home: Rc::clone(home),
+            key,
+        }
+    }
+
     /// Asks the task to stop, by raising [`Error::Cancelled`] where it waits.
     ///
     /// The counterpart of `asyncio.Task.cancel`. Returns `false` if the task has ended already, and `true` otherwise, which
@@ -252,21 +324,19 @@ impl TaskHandle {
     /// Whether the task has ended: returned, raised, or cancelled. The counterpart of `asyncio.Task.done`.
     #[must_use]
     pub fn done(&self) -> bool {
-        self.home.open(|state| state.slot(self.key).flags.has(DONE))
+        self.home.is(self.key, DONE)
     }
 
     /// Whether the task has ended cancelled. The counterpart of `asyncio.Task.cancelled`.
     #[must_use]
     pub fn cancelled(&self) -> bool {
-        self.home
-            .open(|state| state.slot(self.key).flags.has(CANCELLED))
+        self.home.is(self.key, CANCELLED)
     }
 
     /// How many requests to cancel have been made and not taken back. The counterpart of `asyncio.Task.cancelling`.
     #[must_use]
     pub fn cancelling(&self) -> usize {
-        self.home
-            .open(|state| state.slot(self.key).cancels as usize)
+        self.home.cancelling(self.key)
     }
 
     /// Takes one request to cancel back and returns how many remain.
@@ -281,7 +351,7 @@ impl TaskHandle {
     /// [`set_name`](Self::set_name) gave it another. The counterpart of `asyncio.Task.get_name`.
     #[must_use]
     pub fn name(&self) -> String {
-        self.home.open(|state| state.name(self.key))
+        self.home.look(|state| state.name(self.key))
     }
 
     /// Gives the task a name, for reports. The counterpart of `asyncio.Task.set_name`.
@@ -310,12 +380,7 @@ impl Eq for TaskHandle {}
 
 impl Clone for TaskHandle {
     fn clone(&self) -> Self {
-        self.home
-            .open(|state| state.slot_mut(self.key).handles += 1);
-        Self {
-            home: Rc::clone(&self.home),
-            key: self.key,
-        }
+        Self::new(&self.home, self.key)
     }
 }
 
@@ -327,7 +392,7 @@ impl Drop for TaskHandle {
 
 impl fmt::Debug for TaskHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.home.open(|state| state.describe_task(self.key)))
+        f.write_str(&self.home.describe_task(self.key))
     }
 }
 
@@ -547,35 +612,6 @@ impl<F: Future<Output = Result<T>>, T> Step for Main<F, T> {
     }
 }
 
-/// The coroutine that is taking a step: out of its slot for as long, so that nothing is borrowed meanwhile.
-pub(crate) struct Stepping<'a, 'b> {
-    /// `None` for main.
-    pub(crate) body: Unclaimed,
-    pub(crate) main: Option<Pin<&'a mut (dyn Step + 'b)>>,
-}
-
-impl Stepping<'_, '_> {
-    pub(crate) fn step(&mut self, cx: &mut Context<'_>) -> Option<Ending> {
-        match (&mut self.body, &mut self.main) {
-            (Some(body), _) => body.as_mut().step(cx),
-            (None, Some(main)) => main.as_mut().step(cx),
-            (None, None) => unreachable!("only main has no body"),
-        }
-    }
-
-    pub(crate) fn abandon(&mut self) {
-        match (&mut self.body, &mut self.main) {
-            (Some(body), _) => body.as_mut().abandon(),
-            (None, Some(main)) => main.as_mut().abandon(),
-            (None, None) => unreachable!("only main has no body"),
-        }
-    }
-
-    pub(crate) fn error(&self) -> Option<Error> {
-        self.body.as_ref().and_then(|body| body.error())
-    }
-}
-
 /// What a task is and what happens to it, as bits: most of them are asked together, after every step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Flags(u32);
@@ -638,6 +674,12 @@ pub(crate) const STRUCK: Flags = Flags(1 << 14);
 /// What makes a step begin in another way than most.
 const UNUSUAL: Flags = DONE.or(REQUESTED).or(ADOPTED).or(YIELDED_INSIDE);
 
+/// What makes a return end a task in another way than most.
+const UNUSUAL_END: Flags = REQUESTED.or(ADOPTED).or(YIELDED_INSIDE).or(MAIN).or(DOOMED);
+
+/// What a slot is still needed for when its task has ended and a [`Task`] is all that refers to it.
+const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
+
 /// A task as the loop keeps it.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -663,12 +705,14 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// Hands out the coroutine for a step. Swapped and not assigned, here and below, since what is overwritten is `None`
+    /// and need not be dropped.
     #[inline]
-    fn begin_step(&mut self, step: u32) -> Unclaimed {
+    fn begin_step(&mut self, step: u32, body: &mut Unclaimed) {
         self.last_step = step;
         self.flags.clear(QUEUED);
         self.flags.set(STARTED.or(RUNNING));
-        self.body.take()
+        mem::swap(&mut self.body, body);
     }
 }
 
@@ -686,6 +730,8 @@ pub(crate) enum Next {
     StepWith(TaskKey, Waker),
     /// The end of a task that was cancelled before its first step: its coroutine is to be dropped.
     Discard(TaskKey),
+    /// Nothing yet: the step before has left a task pending, with a request to cancel to see to.
+    Unsettled(TaskKey),
     /// Somebody has to be woken before anything else runs.
     Errands,
     /// Nothing: the turn is over.
@@ -720,6 +766,7 @@ impl State {
     }
 
     /// Makes a task and queues its first step.
+    #[inline]
     pub(crate) fn spawn(&mut self, body: Pin<Box<dyn Body>>) -> TaskKey {
         self.insert_task(Some(body), OWNED.or(QUEUED), 1)
     }
@@ -729,6 +776,7 @@ impl State {
         self.insert_task(None, MAIN.or(QUEUED), 0)
     }
 
+    #[inline]
     fn insert_task(&mut self, body: Unclaimed, flags: Flags, handles: u32) -> TaskKey {
         self.created += 1;
         self.alive += 1;
@@ -766,9 +814,15 @@ impl State {
         }
     }
 
-    /// Takes the next handle of the turn. Timers run here and now; a step begins, and is the caller's to take.
+    /// Takes the next handle of the turn, after the step of a task that it has left pending. Timers run here and now; a
+    /// step begins, and is the caller's to take.
     #[inline]
-    pub(crate) fn next(&mut self, body: &mut Unclaimed) -> Next {
+    pub(crate) fn next(&mut self, pending: Option<TaskKey>, body: &mut Unclaimed) -> Next {
+        if let Some(key) = pending {
+            if !self.suspend(key, body) {
+                return Next::Unsettled(key);
+            }
+        }
         loop {
             match self.ready.pop() {
                 None => return Next::None,
@@ -777,7 +831,7 @@ impl State {
                     if !slot.flags.has(UNUSUAL) {
                         self.steps = self.steps.wrapping_add(1);
                         self.current = Some(key);
-                        *body = slot.begin_step(self.steps);
+                        slot.begin_step(self.steps, body);
                         return Next::Step(key);
                     }
                     if let Some(next) = self.begin_unusual_step(key, body) {
@@ -818,7 +872,7 @@ impl State {
         self.current = Some(key);
         let steps = self.steps;
         let slot = self.slot_mut(key);
-        *body = slot.begin_step(steps);
+        slot.begin_step(steps, body);
         // All clones may be gone again.
         let Some(adopted) = slot.waker.upgrade() else {
             slot.flags.clear(ADOPTED);
@@ -843,7 +897,7 @@ impl State {
 
     /// Ends a step after which the task is suspended, or queued, and no request to cancel is kept. Else does nothing.
     #[inline]
-    pub(crate) fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
+    fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
         let slot = &mut self.tasks[key.index()];
         if slot.flags.has(REQUESTED.or(RAISING)) {
             return false;
@@ -853,9 +907,38 @@ impl State {
             slot.flags.set(QUEUED);
             self.ready.push(Handle::Step(key));
         }
-        slot.body = body.take();
+        mem::swap(&mut slot.body, body);
         self.current = None;
         self.raising = false;
+        true
+    }
+
+    /// Ends a step and its task with it, as most do. Leaves the body if nobody can retrieve its result. Does nothing if
+    /// there is more to it.
+    #[inline]
+    pub(crate) fn finish(&mut self, key: TaskKey, ending: Ending, body: &mut Unclaimed) -> bool {
+        let slot = &mut self.tasks[key.index()];
+        if ending != Ending::Returned || slot.flags.has(UNUSUAL_END) {
+            return false;
+        }
+        slot.flags.clear(RUNNING.or(RAISING));
+        slot.flags.set(DONE);
+        let flags = slot.flags;
+        if flags.has(OWNED) {
+            mem::swap(&mut slot.body, body);
+        }
+        let (youngest, joiner) = (slot.youngest, slot.joiner);
+        self.leave_step();
+        self.alive -= 1;
+        if youngest.is_some() {
+            self.detach_waiters(key);
+        }
+        if let Some(joiner) = joiner {
+            self.settle(joiner, Wake::Woken);
+        }
+        if !flags.has(OWNED.or(QUEUED)) {
+            self.free_if_unused(key);
+        }
         true
     }
 
@@ -887,6 +970,7 @@ impl State {
     pub(crate) fn leave_step(&mut self) {
         self.current = None;
         self.scope = None;
+        self.undrawn = 0;
         self.raising = false;
         self.yields = 0;
     }
@@ -1014,7 +1098,7 @@ impl State {
                 self.yield_now();
                 let refusal = format!("{AWAITS_ITSELF} {}", self.describe_task(key));
                 let refusal = Box::new(Error::Runtime(refusal.into()));
-                Join::Waiting(Awaiting::Itself(self.moment(), refusal))
+                Join::Waiting(Awaiting::Itself(self.steps, refusal))
             }
             Some(_) => {
                 let waiter = self.insert_waiter(Kind::Join { task: key });
@@ -1025,23 +1109,25 @@ impl State {
     }
 
     /// Takes the body of an ended task, for its result.
+    #[inline]
     pub(crate) fn claim(&mut self, key: TaskKey) -> Unclaimed {
         let slot = self.slot_mut(key);
         slot.flags.clear(UNSEEN.or(OWNED));
         slot.body.take()
     }
 
-    /// Gives up the claim to a task's result. Returns what can then be dropped, and the name if an error in it was
+    /// Gives up the claim to a task's result. Hands out what can then be dropped, and the name if an error in it was
     /// never retrieved.
-    pub(crate) fn detach(&mut self, key: TaskKey) -> (Unclaimed, Option<String>) {
+    fn detach(&mut self, key: TaskKey, unclaimed: &mut Unclaimed) -> Option<String> {
         let slot = self.slot_mut(key);
         slot.flags.clear(OWNED);
-        if !slot.flags.has(DONE) {
-            return (None, None);
+        if slot.flags.has(DONE) {
+            mem::swap(&mut slot.body, unclaimed);
+            if slot.flags.has(UNSEEN) {
+                return Some(self.name(key));
+            }
         }
-        let unseen = slot.flags.has(UNSEEN);
-        let body = slot.body.take();
-        (body, unseen.then(|| self.name(key)))
+        None
     }
 
     pub(crate) fn take_body(&mut self, key: TaskKey) -> Unclaimed {
@@ -1053,14 +1139,25 @@ impl State {
         self.free_if_unused(key);
     }
 
+    /// Frees a slot that a [`Task`] alone still holds, without its result: how most tasks go. Says whether it was so.
+    #[inline]
+    fn free_if_spent(&mut self, key: TaskKey) -> bool {
+        let slot = self.slot(key);
+        let is_spent = slot.handles == 1 && slot.flags.has(DONE) && !slot.flags.has(IN_USE);
+        if is_spent {
+            self.tasks.remove(key.index());
+        }
+        is_spent
+    }
+
     fn free_if_unused(&mut self, key: TaskKey) {
         let slot = self.slot(key);
         if slot.handles == 0 && slot.flags.has(DONE) && !slot.flags.has(QUEUED) {
-            let slot = self.tasks.remove(key.index());
             debug_assert!(slot.body.is_none(), "nobody could retrieve the result");
             if slot.flags.has(NAMED) {
                 self.names.remove(&key);
             }
+            self.tasks.remove(key.index());
         }
     }
 

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -17,7 +17,7 @@ use crate::{
     event_loop::{Handle, Loop, key::WaiterKey, state::State},
     scope::Verdict,
     task::Task,
-    waiter::{Kind, Moment, Polled, Settled, Waiting},
+    waiter::{Kind, Polled, Settled, Waiting},
 };
 
 /// Suspends the task for a while.
@@ -49,98 +49,115 @@ use crate::{
 /// ```
 #[inline]
 pub fn sleep(delay: Duration) -> impl Future<Output = Result<()>> + 'static {
-    Sleep {
-        delay,
-        stage: Stage::Unpolled,
-        waiting: None,
-    }
+    Sleep(Stage::Unpolled(delay))
 }
 
 #[must_use = "futures do nothing unless polled"]
-struct Sleep {
-    delay: Duration,
-    stage: Stage,
-    /// While it waits for a timer.
-    waiting: Option<Waiting>,
-}
+struct Sleep(Stage);
 
-#[derive(Clone, Copy)]
 enum Stage {
-    Unpolled,
-    Yielding(Moment),
-    Sleeping,
+    Unpolled(Duration),
+    Yielding(Yielding),
+    /// Until a timer wakes it.
+    Sleeping(Waiting),
     Over,
 }
 
 impl Future for Sleep {
     type Output = Result<()>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let settled = match self.stage {
-            Stage::Unpolled => return self.begin(cx),
-            Stage::Yielding(since) => match Loop::current() {
-                Some(running) => ready!(running.open(|state| state.poll_yield(since))),
+        let settled = match &mut self.0 {
+            Stage::Unpolled(Duration::ZERO) => match Stage::begin_yield(cx) {
+                Some(begun) => {
+                    self.0 = begun;
+                    return Poll::Pending;
+                }
                 None => Settled::NoLoop,
             },
-            Stage::Sleeping => {
-                let ended = ready!(
-                    self.waiting
-                        .as_mut()
-                        .map(|waiting| Pin::new(waiting).poll(cx))
-                        .expect("it waits")
-                );
-                self.waiting = None;
-                self.stage = Stage::Over;
-                return Poll::Ready(ended);
-            }
-            Stage::Over => panic!("`sleep` polled again after its end"),
+            Stage::Yielding(yielding) => ready!(yielding.poll()),
+            _ => return self.poll_asleep(cx),
         };
-        self.stage = Stage::Over;
+        self.0 = Stage::Over;
         Poll::Ready(settled.result())
     }
 }
 
-impl Sleep {
-    fn begin(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let begun = Loop::current().and_then(|home| {
-            let deadline = if self.delay.is_zero() {
-                None
-            } else {
-                Some(home.now().saturating_add(self.delay))
-            };
-            let begun = home.open(|state| state.begin_sleep(deadline, cx.waker()))?;
-            Some((home, begun))
-        });
-        self.stage = match begun {
-            None => return Poll::Ready(Err(Error::no_running_loop())),
-            Some((_, Begun::Yield(since))) => Stage::Yielding(since),
-            Some((home, Begun::Waiter(waiter, keeps_waker))) => {
-                if keeps_waker {
-                    home.keep_waker(waiter, cx);
-                }
-                self.waiting = Some(Waiting::new(home, waiter));
-                Stage::Sleeping
-            }
-        };
-        Poll::Pending
+/// A bare yield of the running task, since a step.
+struct Yielding {
+    home: Rc<Loop>,
+    since: u32,
+}
+
+impl Yielding {
+    #[inline]
+    fn poll(&self) -> Poll<Settled> {
+        self.home.poll_yield(self.since)
+    }
+}
+
+impl Stage {
+    /// Begins a bare yield. Polled with a combinator's waker, it needs a waiter, which keeps that.
+    fn begin_yield(cx: &mut Context<'_>) -> Option<Self> {
+        let home = Loop::current()?;
+        let mut keeps_waker = false;
+        let since = home.open(|state| {
+            keeps_waker = state.keeps(cx.waker());
+            state.yield_now()
+        })?;
+        if keeps_waker {
+            let waiter = home.open(State::yield_inside);
+            home.keep_waker(waiter, cx);
+            return Some(Self::Sleeping(Waiting::new(home, waiter)));
+        }
+        Some(Self::Yielding(Yielding { home, since }))
+    }
+
+    /// Begins a sleep of the running task.
+    fn begin_sleep(delay: Duration, cx: &mut Context<'_>) -> Option<Self> {
+        let home = Loop::current()?;
+        let deadline = home.now().saturating_add(delay);
+        let mut keeps_waker = false;
+        let waiter = home.open(|state| {
+            keeps_waker = state.keeps(cx.waker());
+            state.begin_sleep(deadline)
+        })?;
+        if keeps_waker {
+            home.keep_waker(waiter, cx);
+        }
+        Some(Self::Sleeping(Waiting::new(home, waiter)))
     }
 }
 
 impl Drop for Sleep {
+    #[inline]
     fn drop(&mut self) {
-        if let Stage::Yielding(since) = self.stage {
-            if let Some(running) = Loop::current() {
-                running.open(|state| state.forget_yield(since));
-            }
+        if let Stage::Yielding(yielding) = &self.0 {
+            yielding.home.forget_yield(yielding.since);
         }
     }
 }
 
-/// How a sleep begins.
-enum Begun {
-    Yield(Moment),
-    /// With a waiter, which has to keep the waker if that is a combinator's.
-    Waiter(WaiterKey, bool),
+impl Sleep {
+    /// Polls a sleep that takes time.
+    fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        match &mut self.0 {
+            Stage::Unpolled(delay) => match Stage::begin_sleep(*delay, cx) {
+                Some(begun) => {
+                    self.0 = begun;
+                    Poll::Pending
+                }
+                None => Poll::Ready(Err(Error::no_running_loop())),
+            },
+            Stage::Sleeping(waiting) => {
+                let ended = ready!(Pin::new(waiting).poll(cx));
+                self.0 = Stage::Over;
+                Poll::Ready(ended)
+            }
+            Stage::Yielding(_) | Stage::Over => panic!("`sleep` polled again after its end"),
+        }
+    }
 }
 
 /// Runs a coroutine for no longer than a timeout.
@@ -208,82 +225,109 @@ enum Limit {
 impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
     type Output = Result<T>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut this = self.project();
-        if let Limit::Unpolled(timeout) = *this.limit {
-            match Limit::begin::<F, T>(timeout) {
-                Ok(begun) => *this.limit = begun,
-                Err(error) => {
-                    // What need not wait works outside any loop, too.
-                    *this.limit = Limit::Over;
-                    let Some(coroutine) = this
-                        .coroutine
-                        .as_mut()
-                        .as_pin_mut()
-                        .filter(|_| timeout != Some(Duration::ZERO))
-                    else {
-                        return Poll::Ready(Err(error));
-                    };
-                    let polled = coroutine.poll(cx);
-                    this.coroutine.set(None);
-                    return Poll::Ready(if let Poll::Ready(result) = polled {
-                        result
-                    } else {
-                        Err(error)
-                    });
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let result = match *self.as_mut().project().limit {
+            Limit::Unpolled(Some(timeout)) if !timeout.is_zero() || is_task::<F, T>() => {
+                match Boundary::draw(timeout) {
+                    Some(boundary) => ready!(self.as_mut().poll_first(boundary, cx)),
+                    None => self.as_mut().poll_outside(timeout, cx),
                 }
             }
-            if let Limit::Zero(_) = this.limit {
-                // It never begins.
-                this.coroutine.set(None);
-            }
-        }
-        let result = match this.limit {
-            Limit::Zero(waiting) => ready!(Pin::new(waiting).poll(cx)).and(Err(Error::Timeout)),
-            Limit::None => ready!(this.coroutine.as_mut().as_pin_mut().expect(RUNS).poll(cx)),
-            Limit::Scope(boundary) => {
-                let inside = boundary.enter()?;
-                let polled = this.coroutine.as_mut().as_pin_mut().expect(RUNS).poll(cx);
-                let verdict = inside.leave(polled.is_pending());
-                let result = match polled {
-                    Poll::Ready(result) => result,
-                    Poll::Pending if verdict == Verdict::Abandon => Err(Error::Cancelled),
-                    Poll::Pending => {
-                        boundary.stay(cx);
-                        return Poll::Pending;
-                    }
-                };
-                this.coroutine.set(None);
-                match result {
-                    Err(Error::Cancelled) if boundary.close() => Err(Error::Timeout),
-                    result => result,
-                }
-            }
-            Limit::Unpolled(_) | Limit::Over => panic!("`wait_for` polled again after its end"),
+            _ => ready!(self.as_mut().poll_again(cx)),
         };
-        *this.limit = Limit::Over;
+        let mut this = self.project();
         this.coroutine.set(None);
+        *this.limit = Limit::Over;
         Poll::Ready(result)
     }
 }
 
 const RUNS: &str = "the coroutine runs until it ends";
 
-impl Limit {
-    fn begin<F, T>(timeout: Option<Duration>) -> Result<Self> {
-        let Some(timeout) = timeout else {
-            return Ok(Self::None);
-        };
-        let home = Loop::current().ok_or_else(Error::no_running_loop)?;
-        if timeout.is_zero() && !is_task::<F, T>() {
-            let waiter = home
-                .open(State::refuse_to_start)
-                .ok_or_else(Error::no_running_loop)?;
-            return Ok(Self::Zero(Waiting::new(home, waiter)));
+impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
+    /// The first poll under a limit. Most of what is ever polled so is ready at once, and then that is all there is to it.
+    #[inline]
+    fn poll_first(
+        self: Pin<&mut Self>,
+        mut boundary: Boundary,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T>> {
+        let this = self.project();
+        let inside = Inside(Some(&mut boundary));
+        match this.coroutine.as_pin_mut().expect(RUNS).poll(cx) {
+            Poll::Ready(result) => Poll::Ready(result),
+            Poll::Pending => {
+                let verdict = inside.stay(cx);
+                *this.limit = Limit::Scope(boundary);
+                match verdict {
+                    Verdict::Pending => Poll::Pending,
+                    Verdict::Abandon => Poll::Ready(Err(Error::Cancelled)),
+                }
+            }
         }
-        let deadline = home.now().saturating_add(timeout);
-        Boundary::draw(home, deadline, timeout.is_zero()).map(Self::Scope)
     }
+
+    fn poll_again(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        if let Limit::Unpolled(timeout) = this.limit {
+            *this.limit = match timeout {
+                None => Limit::None,
+                Some(_) => {
+                    // It never begins.
+                    this.coroutine.set(None);
+                    Limit::Zero(refuse_to_start()?)
+                }
+            };
+        }
+        let coroutine = this.coroutine.as_mut().as_pin_mut();
+        match this.limit {
+            Limit::None => coroutine.expect(RUNS).poll(cx),
+            Limit::Zero(waiting) => {
+                let refused = ready!(Pin::new(waiting).poll(cx));
+                Poll::Ready(refused.and(Err(Error::Timeout)))
+            }
+            Limit::Scope(boundary) => {
+                let inside = boundary.enter()?;
+                let result = match coroutine.expect(RUNS).poll(cx) {
+                    Poll::Ready(result) => {
+                        drop(inside);
+                        result
+                    }
+                    Poll::Pending if inside.stay(cx) == Verdict::Abandon => Err(Error::Cancelled),
+                    Poll::Pending => return Poll::Pending,
+                };
+                this.coroutine.set(None);
+                Poll::Ready(match result {
+                    Err(Error::Cancelled) if boundary.close() => Err(Error::Timeout),
+                    result => result,
+                })
+            }
+            Limit::Unpolled(_) | Limit::Over => panic!("`wait_for` polled again after its end"),
+        }
+    }
+
+    /// What need not wait works outside any loop, too.
+    #[cold]
+    fn poll_outside(self: Pin<&mut Self>, timeout: Duration, cx: &mut Context<'_>) -> Result<T> {
+        let coroutine = self.project().coroutine.as_pin_mut().expect(RUNS);
+        if timeout.is_zero() {
+            return Err(Error::no_running_loop());
+        }
+        match coroutine.poll(cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(Error::no_running_loop()),
+        }
+    }
+}
+
+/// A timeout of zero.
+fn refuse_to_start() -> Result<Waiting> {
+    let home = Loop::current().ok_or_else(Error::no_running_loop)?;
+    let waiter = home
+        .open(State::refuse_to_start)
+        .ok_or_else(Error::no_running_loop)?;
+    Ok(Waiting::new(home, waiter))
 }
 
 /// Whether a coroutine is a [`Task`], which `wait_for` with a timeout of zero cancels, where it starts nothing else.
@@ -298,6 +342,7 @@ fn is_task<F, T>() -> bool {
 /// A scope, from the side of the `wait_for` that drew it. Closed when dropped.
 struct Boundary {
     home: Rc<Loop>,
+    /// `None` until the coroutine is pending, and once the scope is closed.
     scope: Option<WaiterKey>,
     /// How many requests to cancel there were when it was drawn.
     others_before: i64,
@@ -308,52 +353,83 @@ struct Boundary {
 }
 
 impl Boundary {
-    fn draw(home: Rc<Loop>, deadline: Duration, at_once: bool) -> Result<Self> {
-        let drawn = home.open(|state| {
-            let (scope, others_before) = state.open_scope()?;
-            Some((scope, others_before, state.wheel.reserve()))
-        });
-        let (scope, others_before, number) = drawn.ok_or_else(Error::no_running_loop)?;
-        Ok(Self {
+    /// Begins a scope, and the first poll in it. `None` if no task is running.
+    fn draw(timeout: Duration) -> Option<Self> {
+        let home = Loop::current()?;
+        let deadline = home.now().saturating_add(timeout);
+        let (others_before, number) = home.open(State::begin_scope)?;
+        Some(Self {
             home,
-            scope: Some(scope),
+            scope: None,
             others_before,
             unset: Some((deadline, number)),
-            at_once,
+            at_once: timeout.is_zero(),
         })
     }
 
-    fn enter(&self) -> Result<Inside<'_>> {
-        let scope = self.scope.expect("not closed yet");
+    fn enter(&mut self) -> Result<Inside<'_>> {
+        let scope = self.scope.expect("it is pending");
         if !self.home.open(|state| state.enter_scope(scope)) {
             return Err(Error::no_running_loop());
         }
-        Ok(Inside {
-            home: &self.home,
-            scope: Some(scope),
-        })
+        Ok(Inside(Some(self)))
     }
 
-    /// The coroutine is pending: the timer runs from the first time on, and a combinator's waker is kept.
-    fn stay(&mut self, cx: &mut Context<'_>) {
-        let scope = self.scope.expect("not closed yet");
-        let unset = self.unset.take();
-        let at_once = self.at_once;
-        self.home.stay_pending(scope, cx, |state| match unset {
-            Some(_) if at_once => state.cancel_inside(scope),
-            Some((deadline, number)) => {
-                let timer = state.wheel.insert(deadline, number, scope);
-                state.scope_mut(scope).timer = Some(timer);
+    /// The coroutine is pending: leaves it, and has a combinator's waker kept. The timer runs from the first time on.
+    fn stay(&mut self, cx: &mut Context<'_>) -> Verdict {
+        let Self {
+            home,
+            scope,
+            unset,
+            at_once,
+            ..
+        } = self;
+        let mut keeps_waker = false;
+        let verdict = home.open(|state| {
+            let scope = *scope.get_or_insert_with(|| state.scope_begun());
+            let verdict = state.leave_scope(scope, true);
+            if verdict == Verdict::Abandon {
+                return verdict;
             }
-            None => {}
+            match unset.take() {
+                Some(_) if *at_once => state.cancel_inside(scope),
+                Some((deadline, number)) => {
+                    let timer = state.wheel.insert(deadline, number, scope);
+                    state.scope_mut(scope).timer = Some(timer);
+                }
+                None => {}
+            }
+            keeps_waker = state.polled_pending(scope, cx.waker()) == Polled::KeepWaker;
+            verdict
+        });
+        if let (Some(scope), true) = (*scope, keeps_waker) {
+            home.keep_waker(scope, cx);
+        }
+        verdict
+    }
+
+    /// The coroutine has ended, or panicked: leaves it.
+    fn leave(&mut self) {
+        let scope = &mut self.scope;
+        self.home.open(|state| {
+            if scope.is_none() && state.forget_scope() {
+                return;
+            }
+            let scope = *scope.get_or_insert_with(|| state.scope_begun());
+            state.leave_scope(scope, false);
         });
     }
 
     /// Closes the scope. Says whether its time was over, and nobody else asked for a cancel meanwhile.
+    #[inline]
     fn close(&mut self) -> bool {
-        let Some(scope) = self.scope.take() else {
-            return false;
-        };
+        match self.scope.take() {
+            None => false,
+            Some(scope) => self.close_drawn(scope),
+        }
+    }
+
+    fn close_drawn(&self, scope: WaiterKey) -> bool {
         // What was done at once is what it is.
         let over = self.at_once && self.unset.is_none();
         self.home
@@ -362,28 +438,27 @@ impl Boundary {
 }
 
 impl Drop for Boundary {
+    #[inline]
     fn drop(&mut self) {
         self.close();
     }
 }
 
 /// While a scope's coroutine is being polled. A panic leaves it as well.
-struct Inside<'a> {
-    home: &'a Loop,
-    scope: Option<WaiterKey>,
-}
+struct Inside<'a>(Option<&'a mut Boundary>);
 
 impl Inside<'_> {
-    fn leave(mut self, pending: bool) -> Verdict {
-        let scope = self.scope.take().expect("left once");
-        self.home.open(|state| state.leave_scope(scope, pending))
+    #[inline]
+    fn stay(mut self, cx: &mut Context<'_>) -> Verdict {
+        self.0.take().expect("left once").stay(cx)
     }
 }
 
 impl Drop for Inside<'_> {
+    #[inline]
     fn drop(&mut self) {
-        if let Some(scope) = self.scope {
-            self.home.open(|state| state.leave_scope(scope, false));
+        if let Some(boundary) = &mut self.0 {
+            boundary.leave();
         }
     }
 }
@@ -471,17 +546,6 @@ impl<F: Future> Future for WrapFuture<F> {
 }
 
 impl Loop {
-    /// Sees to what a pending scope needs, and keeps a combinator's waker with it.
-    fn stay_pending(&self, scope: WaiterKey, cx: &mut Context<'_>, work: impl FnOnce(&mut State)) {
-        let polled = self.open(|state| {
-            work(state);
-            state.polled_pending(scope, cx.waker())
-        });
-        if let Polled::KeepWaker = polled {
-            self.keep_waker(scope, cx);
-        }
-    }
-
     /// A waiter that nothing but a cancel can end.
     fn wait_for_cancel(self: Rc<Self>, cx: &mut Context<'_>) -> Option<Waiting> {
         let (waiter, keeps_waker) = self.open(|state| {
@@ -496,17 +560,8 @@ impl Loop {
 }
 
 impl State {
-    /// Begins a sleep of the running task, until a deadline or, without one, until its next step.
-    fn begin_sleep(&mut self, deadline: Option<Duration>, waker: &Waker) -> Option<Begun> {
-        let keeps_waker = self.keeps(waker);
-        let Some(deadline) = deadline else {
-            let since = self.yield_now()?;
-            return Some(if keeps_waker {
-                Begun::Waiter(self.yield_inside(), true)
-            } else {
-                Begun::Yield(since)
-            });
-        };
+    /// Begins a sleep of the running task.
+    fn begin_sleep(&mut self, deadline: Duration) -> Option<WaiterKey> {
         self.current?;
         let waiter = self.insert_waiter(Kind::Sleep { timer: None });
         let number = self.wheel.reserve();
@@ -514,7 +569,7 @@ impl State {
         if let Kind::Sleep { timer } = &mut self.waiters[waiter.index()].kind {
             *timer = Some(set);
         }
-        Some(Begun::Waiter(waiter, keeps_waker))
+        Some(waiter)
     }
 
     /// What asyncio does for a timeout of zero: it makes a task, cancels it before its first step, and hears of its end by a

@@ -30,7 +30,7 @@ use crate::{
     error::{Error, OTHER_LOOP, Result},
     event_loop::{
         Loop,
-        key::{QueueKey, TaskKey, TimerKey, WaiterKey},
+        key::{QueueKey, TaskKey, TimerKey, WaiterKey, WakerKey},
         state::{Errand, State},
     },
     scope::Scope,
@@ -81,37 +81,50 @@ impl Queue {
         let _ = self.owner.set(owner);
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len.get()
     }
 
     /// Whether nobody waits, or everybody who does has been cancelled.
+    #[inline]
     pub(crate) fn all_cancelled(&self) -> bool {
-        self.len.get() == 0
-            || self
-                .with(|list| list.pending + list.woken == 0)
-                .unwrap_or(true)
+        self.len.get() == 0 || self.are_all_cancelled()
     }
 
-    /// Joins the queue, at its end, on behalf of the task that polls.
+    fn are_all_cancelled(&self) -> bool {
+        self.home.get().is_none_or(|(home, queue)| {
+            home.look(|state| {
+                let list = &state.queues[queue.index()];
+                list.pending + list.woken == 0
+            })
+        })
+    }
+
+    /// Joins the queue, at its end, on behalf of the task that polls. `None` if the queue is not bound to the loop that is
+    /// running, or not yet: see [`enter_first`](Self::enter_first).
+    #[inline]
+    pub(crate) fn enter(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        let (home, queue) = self.home.get()?;
+        let waiter = home.enter_queue(*queue, cx)?;
+        self.len.set(self.len.get() + 1);
+        Some(waiter)
+    }
+
+    /// Joins the queue of a primitive that may be new: it belongs to the running loop from now on.
     ///
     /// # Errors
     /// [`Error::Runtime`] outside any loop, and in another loop than the queue's.
-    pub(crate) fn enter<N: Named + 'static>(
+    #[cold]
+    pub(crate) fn enter_first(
         &self,
-        primitive: &Rc<N>,
+        primitive: Rc<dyn Named>,
         cx: &mut Context<'_>,
     ) -> Result<WaiterKey> {
-        let (home, queue) = self.home(primitive)?;
-        let Some((waiter, keeps_waker)) = home.open(|state| state.enter_queue(*queue, cx.waker()))
-        else {
-            return Err(self.not_here(primitive));
-        };
-        if keeps_waker {
-            home.keep_waker(waiter, cx);
+        if self.home.get().is_none() {
+            self.bind(Rc::downgrade(&primitive))?;
         }
-        self.len.set(self.len.get() + 1);
-        Ok(waiter)
+        self.enter(cx).ok_or_else(|| self.not_here(&*primitive))
     }
 
     /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`.
@@ -131,73 +144,44 @@ impl Queue {
         home.open(|state| state.remove(waiter)) == Wake::Woken
     }
 
-    #[inline]
-    fn home<N: Named + 'static>(&self, primitive: &Rc<N>) -> Result<&(Rc<Loop>, QueueKey)> {
-        match self.home.get() {
-            Some(home) => Ok(home),
-            None => self.bind(Rc::downgrade(primitive) as Weak<dyn Named>),
-        }
-    }
-
     /// Binds the primitive to the running loop, in which a task is about to wait for it.
-    #[cold]
-    fn bind(&self, primitive: Weak<dyn Named>) -> Result<&(Rc<Loop>, QueueKey)> {
+    fn bind(&self, primitive: Weak<dyn Named>) -> Result<()> {
         let running =
-            Loop::current().filter(|running| running.open(|state| state.current.is_some()));
+            Loop::current().filter(|running| running.look(|state| state.current.is_some()));
         let running = running.ok_or_else(Error::no_running_loop)?;
         let owner = self.owner.get().cloned().unwrap_or(primitive);
-        Ok(self.home.get_or_init(|| {
+        self.home.get_or_init(|| {
             let queue = running.open(|state| state.insert_queue(owner, self.keeps_place));
             (running, queue)
-        }))
+        });
+        Ok(())
     }
 
     /// Why nobody can wait here now.
-    fn not_here<N: Named>(&self, primitive: &Rc<N>) -> Error {
+    fn not_here(&self, primitive: &dyn Named) -> Error {
+        let home = self.home.get().map(|(home, _)| home);
         match Loop::current() {
-            Some(running)
-                if self
-                    .home
-                    .get()
-                    .is_some_and(|(home, _)| !Rc::ptr_eq(home, &running)) =>
-            {
+            Some(running) if home.is_some_and(|home| !Rc::ptr_eq(home, &running)) => {
                 Error::Runtime(format!("{} {OTHER_LOOP}", primitive.name()).into())
             }
             _ => Error::no_running_loop(),
         }
     }
 
-    /// Wakes the waiter at the head, unless that one is done. `Lock`'s way.
-    pub(crate) fn wake_head(&self) {
-        self.on_list(|state, queue| state.wake_head(queue));
-    }
-
-    /// Wakes the first waiter that is pending, if there is one. Everybody else's way.
-    pub(crate) fn wake_next(&self) -> bool {
-        self.on_list(|state, queue| state.wake_head(queue))
-            .unwrap_or(false)
-    }
-
-    /// Wakes the first `n` that are pending.
-    pub(crate) fn wake(&self, n: usize) {
-        self.on_list(|state, queue| {
-            let mut left = n;
-            while left > 0 && state.wake_head(queue) {
-                left -= 1;
-            }
-        });
-    }
-
-    fn on_list<R>(&self, work: impl FnOnce(&mut State, QueueKey) -> R) -> Option<R> {
-        if self.len.get() == 0 {
-            return None;
+    /// Wakes the first `n` that are pending. In `Lock`'s queue, none behind one that is done. Returns how many.
+    #[inline]
+    pub(crate) fn wake(&self, n: usize) -> usize {
+        match self.len.get() {
+            0 => 0,
+            _ => self.wake_waiting(n),
         }
-        let (home, queue) = self.home.get()?;
-        Some(home.open(|state| work(state, *queue)))
     }
 
-    fn with<R>(&self, look: impl FnOnce(&WaitList) -> R) -> Option<R> {
-        self.on_list(|state, queue| look(&state.queues[queue.index()]))
+    fn wake_waiting(&self, n: usize) -> usize {
+        match self.home.get() {
+            Some((home, queue)) => home.open(|state| state.wake(*queue, n)),
+            None => 0,
+        }
     }
 }
 
@@ -248,6 +232,18 @@ impl Drop for Waiting {
 }
 
 impl Loop {
+    fn enter_queue(&self, queue: QueueKey, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        let mut keeps_waker = false;
+        let waiter = self.open(|state| {
+            keeps_waker = state.keeps(cx.waker());
+            state.enter_queue(queue)
+        })?;
+        if keeps_waker {
+            self.keep_waker(waiter, cx);
+        }
+        Some(waiter)
+    }
+
     /// Polls a waiter, and removes it if it is done.
     pub(crate) fn poll_waiter(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
         match self.open(|state| state.poll_waiter(waiter, cx.waker())) {
@@ -256,6 +252,22 @@ impl Loop {
             Polled::KeepWaker => self.keep_waker(waiter, cx),
         }
         Poll::Pending
+    }
+
+    /// Polls a bare yield, which goes on in the next step, or raises there.
+    pub(crate) fn poll_yield(&self, since: u32) -> Poll<Settled> {
+        match self.look(|state| state.yielded(since)) {
+            Some(polled) => polled,
+            None => {
+                self.open(State::delivered);
+                Poll::Ready(Settled::Cancelled)
+            }
+        }
+    }
+
+    /// A bare yield is dropped that began in this step, or in an earlier one.
+    pub(crate) fn forget_yield(&self, since: u32) {
+        self.open(|state| state.forget_yield(since));
     }
 
     /// A combinator's waker is kept by what it polled: cloning it, and dropping the old one, is user code.
@@ -267,13 +279,6 @@ impl Loop {
     }
 }
 
-/// A step of a loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Moment {
-    home: u32,
-    step: u32,
-}
-
 /// How a waiter stands. In this order: it only ever gets greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
@@ -283,7 +288,7 @@ pub(crate) enum Wake {
 }
 
 /// What a waiter stands in or waits for.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
     /// A primitive's queue, between two others.
     Queue {
@@ -306,7 +311,7 @@ pub(crate) enum Kind {
 }
 
 /// A waiter as the loop keeps it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiter {
     wake: Wake,
     pub(crate) kind: Kind,
@@ -319,8 +324,8 @@ pub(crate) struct Waiter {
     pub(crate) older: Option<WaiterKey>,
     /// The task's step that polled it last.
     pub(crate) polled: u32,
-    /// The waker of a combinator, kept in the state's slab of them.
-    foreign: Option<u32>,
+    /// The waker of a combinator that it was polled with.
+    foreign: Option<WakerKey>,
 }
 
 impl Waiter {
@@ -368,6 +373,7 @@ impl fmt::Debug for WaitList {
 }
 
 /// What came of polling a waiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Polled {
     Pending,
     /// Pending, and polled with a waker of a combinator that is to be kept.
@@ -416,38 +422,43 @@ impl State {
     }
 
     /// Makes a waiter of the running task, in the scope that is being polled.
+    #[inline]
     pub(crate) fn insert_waiter(&mut self, kind: Kind) -> WaiterKey {
-        let key = WaiterKey::new(self.waiters.insert(Waiter {
+        self.draw_scopes();
+        let key = WaiterKey::new(self.waiters.vacant_key());
+        let older = self.adopt(key, self.current, self.scope);
+        self.waiters.insert(Waiter {
             wake: Wake::Pending,
             kind,
             task: self.current,
             scope: self.scope,
             younger: None,
-            older: None,
+            older,
             polled: self.steps,
             foreign: None,
-        }));
-        self.adopt(key);
+        });
         key
     }
 
-    /// Joins a queue, unless no task of this loop is running. Says whether the waker is to be kept.
-    fn enter_queue(&mut self, queue: QueueKey, waker: &Waker) -> Option<(WaiterKey, bool)> {
+    /// Joins a queue, unless no task of this loop is running.
+    #[inline]
+    fn enter_queue(&mut self, queue: QueueKey) -> Option<WaiterKey> {
         self.current?;
+        self.draw_scopes();
+        let key = WaiterKey::new(self.waiters.vacant_key());
         let list = &mut self.queues[queue.index()];
         list.pending += 1;
-        let previous = list.last;
-        let key = self.insert_waiter(Kind::Queue {
+        let previous = list.last.replace(key);
+        match previous {
+            None => list.first = Some(key),
+            Some(previous) => *self.next_in_queue(previous) = Some(key),
+        }
+        self.insert_waiter(Kind::Queue {
             queue,
             previous,
             next: None,
         });
-        self.queues[queue.index()].last = Some(key);
-        match previous {
-            None => self.queues[queue.index()].first = Some(key),
-            Some(previous) => *self.next_in_queue(previous) = Some(key),
-        }
-        Some((key, self.keeps(waker)))
+        Some(key)
     }
 
     /// Whether a waker belongs to a combinator, and so has to be kept with the waiter that was polled with it.
@@ -455,15 +466,42 @@ impl State {
         waker.data() != self.own_waker
     }
 
+    /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
+    fn wake(&mut self, queue: QueueKey, n: usize) -> usize {
+        let n = n.min(self.queues[queue.index()].pending as usize);
+        (0..n).take_while(|_| self.wake_head(queue)).count()
+    }
+
     /// Wakes the waiter at the head of a queue, if it is pending.
+    #[inline]
     fn wake_head(&mut self, queue: QueueKey) -> bool {
-        match self.queues[queue.index()].first {
-            Some(first) if self.waiters[first.index()].is_pending() => {
-                self.settle(first, Wake::Woken);
-                true
+        let list = &mut self.queues[queue.index()];
+        let Some(first) = list.first else {
+            return false;
+        };
+        let waiter = &mut self.waiters[first.index()];
+        let (Wake::Pending, Kind::Queue { next, .. }) = (waiter.wake, &waiter.kind) else {
+            return false;
+        };
+        let (task, next) = (waiter.task, *next);
+        let is_foreign = waiter.foreign.is_some();
+        waiter.wake = Wake::Woken;
+        list.pending -= 1;
+        list.woken += 1;
+        if !list.keeps_place {
+            list.first = next;
+            match next {
+                None => list.last = None,
+                Some(next) => *self.previous_in_queue(next) = None,
             }
-            _ => false,
         }
+        if let Some(task) = task {
+            self.queue_step(task);
+        }
+        if is_foreign {
+            self.wake_foreign(first);
+        }
+        true
     }
 
     /// Lets a pending waiter go on, woken or cancelled.
@@ -495,18 +533,15 @@ impl State {
     pub(crate) fn wake_foreign(&mut self, key: WaiterKey) {
         if let Some(foreign) = self.waiters[key.index()].foreign.take() {
             self.outbox
-                .push(Errand::Wake(self.foreign.remove(foreign as usize)));
+                .push(Errand::Wake(self.foreign.remove(foreign.index())));
         }
     }
 
     /// Takes a waiter out of everything, and says how it stood.
+    #[inline]
     pub(crate) fn remove(&mut self, key: WaiterKey) -> Wake {
-        self.disown(key);
         let waiter = self.waiters.remove(key.index());
-        if let Some(foreign) = waiter.foreign {
-            self.outbox
-                .push(Errand::Drop(self.foreign.remove(foreign as usize)));
-        }
+        self.disown(&waiter);
         match waiter.kind {
             Kind::Queue {
                 queue,
@@ -538,9 +573,19 @@ impl State {
             | Kind::Foreign
             | Kind::Scope(_) => {}
         }
+        if let Some(foreign) = waiter.foreign {
+            self.drop_foreign(foreign);
+        }
         waiter.wake
     }
 
+    #[cold]
+    fn drop_foreign(&mut self, foreign: WakerKey) {
+        self.outbox
+            .push(Errand::Drop(self.foreign.remove(foreign.index())));
+    }
+
+    #[inline(never)]
     fn unlink(&mut self, queue: QueueKey, previous: Option<WaiterKey>, next: Option<WaiterKey>) {
         match previous {
             None => self.queues[queue.index()].first = next,
@@ -548,12 +593,7 @@ impl State {
         }
         match next {
             None => self.queues[queue.index()].last = previous,
-            Some(next) => match &mut self.waiters[next.index()].kind {
-                Kind::Queue {
-                    previous: before, ..
-                } => *before = previous,
-                _ => unreachable!("a queue links only those who stand in it"),
-            },
+            Some(next) => *self.previous_in_queue(next) = previous,
         }
     }
 
@@ -564,7 +604,27 @@ impl State {
         }
     }
 
+    fn previous_in_queue(&mut self, key: WaiterKey) -> &mut Option<WaiterKey> {
+        match &mut self.waiters[key.index()].kind {
+            Kind::Queue { previous, .. } => previous,
+            _ => unreachable!("a queue links only those who stand in it"),
+        }
+    }
+
+    /// Polls a waiter. What most polls find, a wake and nothing else, comes first.
+    #[inline]
     fn poll_waiter(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
+        let woken = self.waiters[key.index()].wake == Wake::Woken;
+        if woken && self.current.is_some() && !self.raising {
+            self.remove(key);
+            Polled::Settled(Settled::Woken)
+        } else {
+            self.poll_unusual(key, waker)
+        }
+    }
+
+    #[inline(never)]
+    fn poll_unusual(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
         // Else it is another executor, or a loop that has ended.
         let Some(current) = self.current else {
             return Polled::Settled(Settled::NoLoop);
@@ -574,6 +634,8 @@ impl State {
         let wake = waiter.wake;
         let settled = match wake {
             Wake::Pending => {
+                self.draw_scopes();
+                let waiter = &self.waiters[key.index()];
                 if waiter.task != Some(current) || waiter.scope != self.scope {
                     self.move_here(key);
                 }
@@ -595,7 +657,7 @@ impl State {
     pub(crate) fn polled_pending(&self, key: WaiterKey, waker: &Waker) -> Polled {
         let kept = match self.waiters[key.index()].foreign {
             None => !self.keeps(waker),
-            Some(foreign) => self.foreign[foreign as usize].will_wake(waker),
+            Some(foreign) => self.foreign[foreign.index()].will_wake(waker),
         };
         if kept {
             Polled::Pending
@@ -607,38 +669,29 @@ impl State {
     /// Keeps a combinator's waker with a waiter, and returns the one that it had before.
     fn keep_waker(&mut self, key: WaiterKey, waker: Waker) -> Option<Waker> {
         match self.waiters[key.index()].foreign {
-            Some(foreign) => Some(mem::replace(&mut self.foreign[foreign as usize], waker)),
+            Some(foreign) => Some(mem::replace(&mut self.foreign[foreign.index()], waker)),
             None => {
-                let foreign = self.foreign.insert(waker);
-                self.waiters[key.index()].foreign =
-                    Some(u32::try_from(foreign).expect("fewer wakers than waiters"));
+                let foreign = WakerKey::new(self.foreign.insert(waker));
+                self.waiters[key.index()].foreign = Some(foreign);
                 None
             }
         }
     }
 
-    /// The step that is running.
-    pub(crate) fn moment(&self) -> Moment {
-        Moment {
-            home: self.id,
-            step: self.steps,
-        }
-    }
-
     /// A bare yield begins: when this step is over, the task's next one is queued. Returns the step it was in.
     #[inline]
-    pub(crate) fn yield_now(&mut self) -> Option<Moment> {
+    pub(crate) fn yield_now(&mut self) -> Option<u32> {
         self.current?;
         self.yields += 1;
-        if self.scope.is_some() {
+        if self.scope.is_some() || self.undrawn > 0 {
             self.mark_yielding();
         }
-        Some(self.moment())
+        Some(self.steps)
     }
 
     /// A bare yield is dropped. If that is in the step that it began in, it leaves nothing behind.
-    pub(crate) fn forget_yield(&mut self, since: Moment) {
-        if self.current.is_some() && since == self.moment() {
+    fn forget_yield(&mut self, since: u32) {
+        if self.current.is_some() && since == self.steps {
             self.yields -= 1;
         }
     }
@@ -653,7 +706,9 @@ impl State {
         waiter
     }
 
+    #[inline(never)]
     fn mark_yielding(&mut self) {
+        self.draw_scopes();
         let mut scope = self.scope;
         while let Some(key) = scope {
             self.scope_flags(key).set(YIELDING);
@@ -661,20 +716,16 @@ impl State {
         }
     }
 
-    /// A bare yield goes on in the next step, or raises there.
+    /// How a bare yield stands that began in an earlier step, or in this one. `None` if there is a request to raise.
     #[inline]
-    pub(crate) fn poll_yield(&mut self, since: Moment) -> Poll<Settled> {
-        if self.current.is_none() || since.home != self.id {
-            return Poll::Ready(Settled::NoLoop);
+    fn yielded(&self, since: u32) -> Option<Poll<Settled>> {
+        match self.current {
+            // Else it is another executor, or a loop that has ended.
+            None => Some(Poll::Ready(Settled::NoLoop)),
+            Some(_) if since == self.steps => Some(Poll::Pending),
+            Some(_) if self.raising && self.raises() => None,
+            Some(_) => Some(Poll::Ready(Settled::Woken)),
         }
-        if since.step == self.steps {
-            return Poll::Pending;
-        }
-        if self.raising && self.raises() {
-            self.delivered();
-            return Poll::Ready(Settled::Cancelled);
-        }
-        Poll::Ready(Settled::Woken)
     }
 
     /// Whether a request is to be raised by what is polled here and was pending before.
@@ -763,36 +814,34 @@ impl State {
         list.pop()
     }
 
-    /// Puts a waiter among those of its task and scope.
-    fn adopt(&mut self, key: WaiterKey) {
-        let waiter = &self.waiters[key.index()];
-        let (task, scope) = (waiter.task, waiter.scope);
-        let Some(youngest) = self.youngest(task, scope) else {
-            return;
-        };
-        let older = youngest.replace(key);
-        self.waiters[key.index()].older = older;
-        if let Some(older) = older {
-            self.waiters[older.index()].younger = Some(key);
-        }
+    #[inline]
+    /// Makes a waiter the youngest among those of a task and a scope. Returns the one that was it before.
+    fn adopt(
+        &mut self,
+        key: WaiterKey,
+        task: Option<TaskKey>,
+        scope: Option<WaiterKey>,
+    ) -> Option<WaiterKey> {
+        let older = self.youngest(task, scope)?.replace(key)?;
+        self.waiters[older.index()].younger = Some(key);
+        Some(older)
     }
 
-    /// Takes a waiter from among those of its task and scope.
-    fn disown(&mut self, key: WaiterKey) {
-        let waiter = &mut self.waiters[key.index()];
-        let (task, scope) = (waiter.task, waiter.scope);
-        let (younger, older) = (waiter.younger.take(), waiter.older.take());
-        if let Some(older) = older {
-            self.waiters[older.index()].younger = younger;
+    /// Takes a waiter from among those of its task and scope: closes the gap that it leaves in their list.
+    #[inline]
+    fn disown(&mut self, waiter: &Waiter) {
+        if let Some(older) = waiter.older {
+            self.waiters[older.index()].younger = waiter.younger;
         }
-        if let Some(younger) = younger {
-            self.waiters[younger.index()].older = older;
-        } else if let Some(youngest) = self.youngest(task, scope) {
-            *youngest = older;
+        if let Some(younger) = waiter.younger {
+            self.waiters[younger.index()].older = waiter.older;
+        } else if let Some(youngest) = self.youngest(waiter.task, waiter.scope) {
+            *youngest = waiter.older;
         }
     }
 
     /// Where the list of a scope's waiters begins, or that of a task's which stand in no scope.
+    #[inline]
     fn youngest(
         &mut self,
         task: Option<TaskKey>,
@@ -818,10 +867,16 @@ impl State {
         task: Option<TaskKey>,
         scope: Option<WaiterKey>,
     ) {
-        self.disown(key);
-        let waiter = &mut self.waiters[key.index()];
-        (waiter.task, waiter.scope) = (task, scope);
-        self.adopt(key);
+        let waiter = self.waiters[key.index()];
+        self.disown(&waiter);
+        let older = self.adopt(key, task, scope);
+        self.waiters[key.index()] = Waiter {
+            task,
+            scope,
+            younger: None,
+            older,
+            ..waiter
+        };
     }
 
     /// Cuts the waiters that survive their task from it.

@@ -15,7 +15,7 @@ use std::{
 use futures_task::{LocalFutureObj, LocalSpawn, SpawnError};
 use pin_project_lite::pin_project;
 
-use super::{Clock, DeadlockReport, EventLoop, Loop, Outlook, Running, State, TaskWaker};
+use super::{Clock, DeadlockReport, EventLoop, Loop, Outlook, Rest, Running, State, TaskWaker};
 use crate::{
     error::{Error, NESTED_RUN, Result},
     task::{Main, Step, Task, TaskHandle},
@@ -60,8 +60,8 @@ pub enum Turn {
 impl EventLoop {
     /// Makes a loop on the host's clock: a game's time, a simulated board's, a browser's.
     ///
-    /// The clock must not go back. It is asked at the beginning of each turn and whenever a task asks for the time or sets
-    /// a timer; it may call anything of the crate.
+    /// The clock must not go back. It is asked at the beginning of a turn if a timer is set, and whenever a task asks for the
+    /// time or sets one; it may call anything of the crate.
     #[must_use]
     pub fn with_clock(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
@@ -193,8 +193,8 @@ impl Loop {
         if let Outlook::Until(deadline) = self.outlook() {
             self.clock.jump(deadline);
         }
-        self.turn(main);
-        self.open(State::end_turn)
+        self.stepping(main, |stepping| self.turn(stepping));
+        matches!(self.open(State::end_turn), Rest::Stop)
     }
 
     /// How things stand. If there is nothing to do, the host is told of the next thing that there is.

@@ -30,6 +30,8 @@ keys! {
     TaskKey
     /// Names a waiter until it is removed.
     WaiterKey
+    /// Names a combinator's waker until the waiter that keeps it is removed.
+    WakerKey
     /// Names a queue of waiters until its primitive is gone.
     QueueKey
     /// Names a timer until it is cancelled or its handle has run.

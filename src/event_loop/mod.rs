@@ -35,7 +35,7 @@ use pin_utils::pin_mut;
 use self::{
     clock::Clock,
     key::TaskKey,
-    state::State,
+    state::{Rest, State},
     waker::{Inbox, Post},
 };
 pub use self::{
@@ -45,7 +45,7 @@ pub use self::{
 pub(crate) use self::{ready::Handle, waker::TaskWaker};
 use crate::{
     error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
-    task::{After, Ending, Main, Next, Step, Stepping, Task, TaskFailure},
+    task::{self, After, Body, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
 };
 
 /// Runs a coroutine in a fresh event loop and returns what it comes to.
@@ -94,8 +94,8 @@ pub fn run<T>(main: impl Future<Output = Result<T>>) -> Result<T> {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub fn create_task<T: 'static>(coro: impl Future<Output = Result<T>> + 'static) -> Task<T> {
-    match Loop::current() {
-        Some(running) => running.spawn(coro),
+    match Loop::spawn_here(task::body(coro)) {
+        Some((running, key)) => Task::new(running, key),
         None => panic!("{NO_RUNNING_LOOP}"),
     }
 }
@@ -308,6 +308,50 @@ impl Spare {
     }
 }
 
+/// What a step is taken with. The coroutine is out of its slot for as long, so that nothing is borrowed meanwhile.
+struct Stepping<'a, 'b> {
+    /// `None` for main, and between steps.
+    body: Unclaimed,
+    main: Option<Pin<&'a mut (dyn Step + 'b)>>,
+    spare: Spare,
+}
+
+impl Stepping<'_, '_> {
+    #[inline]
+    fn step(&mut self) -> Option<Ending> {
+        let mut cx = Context::from_waker(&self.spare.waker);
+        match &mut self.body {
+            Some(body) => body.as_mut().step(&mut cx),
+            None => main_of(&mut self.main).step(&mut cx),
+        }
+    }
+
+    fn step_with(&mut self, waker: &Waker) -> Option<Ending> {
+        self.coroutine().step(&mut Context::from_waker(waker))
+    }
+
+    fn abandon(&mut self) {
+        self.coroutine().abandon();
+    }
+
+    fn coroutine(&mut self) -> Pin<&mut (dyn Step + '_)> {
+        match &mut self.body {
+            Some(body) => body.as_mut(),
+            None => main_of(&mut self.main),
+        }
+    }
+
+    fn error(&self) -> Option<Error> {
+        self.body.as_ref().and_then(|body| body.error())
+    }
+}
+
+fn main_of<'a, 'b>(
+    main: &'a mut Option<Pin<&mut (dyn Step + 'b)>>,
+) -> Pin<&'a mut (dyn Step + 'b)> {
+    main.as_mut().expect("only main has no body").as_mut()
+}
+
 /// Makes a loop the thread's running one, until dropped. A panic that passes takes the loop's tasks with it.
 struct Running<'a>(&'a Rc<Loop>);
 
@@ -340,7 +384,8 @@ impl Loop {
 
     /// Opens the state for some work on it, closes it, and only then wakes those whom the work put into the outbox.
     ///
-    /// The one place where the state is borrowed. The work is the crate's own and runs nothing of the user's.
+    /// Here and in [`look`](Self::look) is where the state is borrowed, and nowhere else. The work is the crate's own and
+    /// runs nothing of the user's.
     #[inline]
     pub(crate) fn open<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.borrow_mut();
@@ -349,6 +394,12 @@ impl Loop {
             self.run_errands(state);
         }
         done
+    }
+
+    /// Looks at the state, with no work to do.
+    #[inline]
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&State) -> R) -> R {
+        look(&self.state.borrow())
     }
 
     #[cold]
@@ -369,9 +420,17 @@ impl Loop {
         self: &Rc<Self>,
         coro: impl Future<Output = Result<T>> + 'static,
     ) -> Task<T> {
-        let body = crate::task::body(coro);
+        let body = task::body(coro);
         let key = self.open(|state| state.spawn(body));
         Task::new(Rc::clone(self), key)
+    }
+
+    /// Spawns into the running loop. Not generic, so that the thread's variable is read in this crate: from another it is an
+    /// indirect call.
+    fn spawn_here(body: Pin<Box<dyn Body>>) -> Option<(Rc<Self>, TaskKey)> {
+        let running = Self::current()?;
+        let key = running.open(|state| state.spawn(body));
+        Some((running, key))
     }
 
     /// Queues a task that was woken on the loop's own thread while the loop runs. Anybody else uses the inbox.
@@ -424,20 +483,40 @@ impl Loop {
         })
     }
 
-    fn run_main(&self, mut main: Pin<&mut dyn Step>) -> Result<()> {
+    fn run_main(&self, main: Pin<&mut dyn Step>) -> Result<()> {
         self.open(State::spawn_main);
-        self.turn_until_stopped(|| self.turn(Some(main.as_mut())))
+        self.turn_until_stopped(Some(main))
     }
 
     /// Turns until the state says stop, and waits whenever nothing is ready.
-    fn turn_until_stopped(&self, mut turn: impl FnMut()) -> Result<()> {
-        loop {
-            turn();
-            if self.open(State::end_turn) {
-                return Ok(());
+    fn turn_until_stopped(&self, main: Option<Pin<&mut dyn Step>>) -> Result<()> {
+        self.stepping(main, |stepping| {
+            loop {
+                self.turn(stepping);
+                match self.open(State::end_turn) {
+                    Rest::More => {}
+                    Rest::Stop => return Ok(()),
+                    Rest::Idle => self.wait_until_ready()?,
+                }
             }
-            self.wait_until_ready()?;
-        }
+        })
+    }
+
+    /// Lends out what steps are taken with.
+    fn stepping<R>(
+        &self,
+        main: Option<Pin<&mut (dyn Step + '_)>>,
+        work: impl FnOnce(&mut Stepping<'_, '_>) -> R,
+    ) -> R {
+        let spare = self.spare.take();
+        let mut stepping = Stepping {
+            body: None,
+            main,
+            spare: spare.unwrap_or_else(|| Spare::new(&self.inbox)),
+        };
+        let done = work(&mut stepping);
+        self.spare.set(Some(stepping.spare));
+        done
     }
 
     /// Waits until something is ready: for the next deadline, for a waker from outside, or not at all.
@@ -478,7 +557,7 @@ impl Loop {
 
     /// One turn: what other threads have woken, then the timers that are due, go behind what is ready; then all of
     /// that runs, and nothing that it queues.
-    fn turn(&self, main: Option<Pin<&mut (dyn Step + '_)>>) {
+    fn turn(&self, stepping: &mut Stepping<'_, '_>) {
         if self.inbox.is_rung() {
             self.inbox.drain(|post| {
                 self.open(|state| match post {
@@ -489,38 +568,40 @@ impl Loop {
                 });
             });
         }
-        let now = self.now();
-        let mut spare = self.spare.take().unwrap_or_else(|| Spare::new(&self.inbox));
-        self.open(|state| state.begin_turn(now, spare.waker.data()));
-        let mut stepping = Stepping { body: None, main };
+        let begun = self.open(|state| state.begin_turn(stepping.spare.waker.data()));
+        if !begun {
+            let now = self.now();
+            self.open(|state| state.begin_turn_at(now));
+        }
+        // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
+        let mut pending = None;
         loop {
-            match self.open(|state| state.next(&mut stepping.body)) {
+            match self.open(|state| state.next(pending.take(), &mut stepping.body)) {
                 Next::Step(task) => {
-                    spare.task.aim(task);
-                    let ending = stepping.step(&mut Context::from_waker(&spare.waker));
-                    if spare.is_cloned() {
-                        self.give_out(task, &mut spare);
+                    stepping.spare.task.aim(task);
+                    let ending = stepping.step();
+                    if stepping.spare.is_cloned() {
+                        self.give_out(task, &mut stepping.spare);
                     }
-                    if ending.is_some()
-                        || !self.open(|state| state.suspend(task, &mut stepping.body))
-                    {
-                        self.end_step(task, ending, &mut stepping);
+                    match ending {
+                        None => pending = Some(task),
+                        ending => self.end_step(task, ending, stepping),
                     }
                 }
                 Next::StepWith(task, waker) => {
-                    let ending = stepping.step(&mut Context::from_waker(&waker));
-                    self.open(|state| state.own_waker = spare.waker.data());
-                    self.end_step(task, ending, &mut stepping);
+                    let ending = stepping.step_with(&waker);
+                    self.open(|state| state.own_waker = stepping.spare.waker.data());
+                    self.end_step(task, ending, stepping);
                 }
+                Next::Unsettled(task) => self.end_step(task, None, stepping),
                 Next::Discard(task) => {
                     stepping.abandon();
-                    self.end_step(task, Some(Ending::Cancelled), &mut stepping);
+                    self.end_step(task, Some(Ending::Cancelled), stepping);
                 }
                 Next::Errands => {}
                 Next::None => break,
             }
         }
-        self.spare.set(Some(spare));
     }
 
     /// The spare waker was cloned during a step: it is that task's from now on.
@@ -535,6 +616,11 @@ impl Loop {
 
     /// Sees to what comes of a step that did not simply leave its task suspended.
     fn end_step(&self, task: TaskKey, mut ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
+        if let Some(ending) = ending {
+            if self.open(|state| state.finish(task, ending, &mut stepping.body)) {
+                return drop(stepping.body.take());
+            }
+        }
         while let After::Abandon =
             self.open(|state| state.end_step(task, ending, &mut stepping.body))
         {
@@ -564,7 +650,7 @@ impl Loop {
         if self.open(|state| state.doom_all()) == 0 {
             return Ok(());
         }
-        let ended = self.turn_until_stopped(|| self.turn(None));
+        let ended = self.turn_until_stopped(None);
         match ended {
             Ok(()) => self.finish_shutdown(),
             Err(_) => self.report_failures(),
@@ -577,8 +663,10 @@ impl Loop {
         self.report_failures();
         for _ in ["shutdown_asyncgens", "shutdown_default_executor"] {
             self.open(|state| state.created += 1);
-            self.turn(None);
-            self.turn(None);
+            self.stepping(None, |stepping| {
+                self.turn(stepping);
+                self.turn(stepping);
+            });
         }
     }
 

@@ -6,14 +6,7 @@
 //!
 //! The methods stand beside what they are about: a task's in `task.rs`, a waiter's in `waiter.rs`, a scope's in `scope.rs`.
 
-use std::{
-    collections::HashMap,
-    ptr,
-    rc::Rc,
-    sync::atomic::{AtomicU32, Ordering},
-    task::Waker,
-    time::Duration,
-};
+use std::{collections::HashMap, ptr, rc::Rc, task::Waker, time::Duration};
 
 use slab::Slab;
 
@@ -49,8 +42,15 @@ impl Errand {
     }
 }
 
-/// How many loops were ever made.
-static LOOPS: AtomicU32 = AtomicU32::new(0);
+/// What comes after a turn.
+pub(crate) enum Rest {
+    /// Another turn.
+    More,
+    /// Nothing is ready: the loop waits.
+    Idle,
+    /// The loop stops.
+    Stop,
+}
 
 #[derive(Debug)]
 pub(crate) struct State {
@@ -83,8 +83,8 @@ pub(crate) struct State {
     pub(crate) current: Option<TaskKey>,
     /// The innermost `wait_for` that is being polled.
     pub(crate) scope: Option<WaiterKey>,
-    /// Tells the moments of this loop from those of another.
-    pub(crate) id: u32,
+    /// How many more of them, inside that one, are being polled for the first time, with nothing in them that waits.
+    pub(crate) undrawn: u32,
     /// How many steps were ever begun: tells what was there before this one.
     pub(crate) steps: u32,
     /// Whether this step began with a request to deliver, in the task or in a `wait_for` of it.
@@ -118,7 +118,7 @@ impl State {
             wheel: Wheel::new(),
             current: None,
             scope: None,
-            id: LOOPS.fetch_add(1, Ordering::Relaxed),
+            undrawn: 0,
             steps: 0,
             raising: false,
             own_waker: ptr::null(),
@@ -128,10 +128,20 @@ impl State {
         }
     }
 
-    /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
-    pub(crate) fn begin_turn(&mut self, now: Duration, own_waker: *const ()) {
+    /// Begins a turn with what is ready, unless timers are set: then one has to know the time, and begin with
+    /// [`begin_turn_at`](Self::begin_turn_at). Says whether it did.
+    pub(crate) fn begin_turn(&mut self, own_waker: *const ()) -> bool {
         self.own_waker = own_waker;
         self.announces = false;
+        let begun = self.wheel.is_empty();
+        if begun {
+            self.ready.begin_turn();
+        }
+        begun
+    }
+
+    /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
+    pub(crate) fn begin_turn_at(&mut self, now: Duration) {
         let Self { wheel, ready, .. } = self;
         wheel.expire(now, |timer| ready.push(Handle::Timer(timer)));
         ready.begin_turn();
@@ -162,17 +172,18 @@ impl State {
         self.wheel.remove_due(timer);
     }
 
-    /// The end of a turn. Says whether the loop stops.
-    pub(crate) fn end_turn(&mut self) -> bool {
+    /// The end of a turn. Says what the loop does then.
+    pub(crate) fn end_turn(&mut self) -> Rest {
         match self.stop_after {
-            None => false,
+            None if self.ready.is_empty() => Rest::Idle,
+            None => Rest::More,
             Some(0) => {
                 self.stop_after = None;
-                true
+                Rest::Stop
             }
             Some(turns) => {
                 self.stop_after = Some(turns - 1);
-                false
+                Rest::More
             }
         }
     }

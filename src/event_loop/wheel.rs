@@ -100,6 +100,11 @@ impl<P: Copy> Wheel<P> {
         }
     }
 
+    /// Whether no timer is set. Those that are due do not count.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.occupied == 0
+    }
+
     /// Takes a number, which is the timer's place among equal deadlines.
     pub(crate) fn reserve(&mut self) -> u64 {
         self.next_number += 1;

@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Lock, LockGuard, Truthy,
-    gate::{Gate, Passing},
+    Lock, Truthy,
+    gate::{Entering, Gate, Passing},
     lock, locked_or_not, repr,
 };
 use crate::{
@@ -114,10 +114,12 @@ impl Condition {
     /// As in [`Lock::acquire`].
     pub fn enter(&self) -> impl Future<Output = Result<ConditionGuard>> + 'static + use<> {
         let condition = Rc::clone(&self.0);
-        async move {
-            let held = condition.lock.enter().await?;
-            Ok(ConditionGuard { condition, held })
-        }
+        Entering::new(&self.0.lock.0, move |lock: Rc<lock::State>| {
+            ConditionGuard {
+                condition: Rc::clone(&condition),
+                holding: lock.enter(),
+            }
+        })
     }
 
     /// Gives up the lock, waits to be notified, and takes the lock again.
@@ -216,8 +218,14 @@ impl fmt::Debug for Condition {
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct ConditionGuard {
     condition: Rc<State>,
-    #[expect(dead_code, reason = "held for its drop")]
-    held: LockGuard,
+    holding: lock::Holding,
+}
+
+impl Drop for ConditionGuard {
+    #[inline]
+    fn drop(&mut self) {
+        self.condition.lock.0.exit(self.holding);
+    }
 }
 
 impl ConditionGuard {

@@ -55,6 +55,7 @@ impl Event {
     /// Sets the flag and wakes everybody who waits for it, in the order in which they came.
     ///
     /// The counterpart of `asyncio.Event.set`. Does nothing if the flag is set.
+    #[inline]
     pub fn set(&self) {
         if !self.0.value.replace(true) {
             self.0.waiters.wake(usize::MAX);
@@ -64,6 +65,7 @@ impl Event {
     /// Clears the flag: whoever waits from now on waits for the next [`set`](Self::set).
     ///
     /// The counterpart of `asyncio.Event.clear`. Those who have been woken already are not stopped by it.
+    #[inline]
     pub fn clear(&self) {
         self.0.value.set(false);
     }
@@ -81,6 +83,7 @@ impl Event {
     ///
     /// # Dropping
     /// Likewise.
+    #[inline]
     pub fn wait(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         Passing::new(&self.0)
     }
@@ -99,10 +102,12 @@ impl fmt::Debug for Event {
 }
 
 impl Gate for State {
+    #[inline]
     fn waiters(&self) -> &Queue {
         &self.waiters
     }
 
+    #[inline]
     fn pass(&self) -> bool {
         self.value.get()
     }

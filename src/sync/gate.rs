@@ -13,7 +13,6 @@
 
 use std::{
     future::Future,
-    mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, ready},
@@ -42,73 +41,102 @@ pub(super) trait Gate: Named + 'static {
 /// The future of passing a gate. A drop does all of what a cancel does.
 #[must_use = "futures do nothing unless polled"]
 pub(super) struct Passing<G: Gate> {
-    gate: Rc<G>,
-    stage: Stage,
-}
-
-enum Stage {
-    Unpolled,
-    Waiting(WaiterKey),
-    Over,
+    /// `None` once it is over.
+    gate: Option<Rc<G>>,
+    /// While it waits.
+    waiter: Option<WaiterKey>,
 }
 
 impl<G: Gate> Passing<G> {
     #[inline]
     pub(super) fn new(gate: &Rc<G>) -> Self {
         Self {
-            gate: Rc::clone(gate),
-            stage: Stage::Unpolled,
+            gate: Some(Rc::clone(gate)),
+            waiter: None,
         }
+    }
+
+    /// Polls, and hands out the gate when it is passed.
+    #[inline]
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
+        let gate = self.gate.as_ref().expect(AGAIN);
+        if self.waiter.is_some() || !gate.pass() {
+            ready!(self.poll_waiting(cx))?;
+        }
+        Poll::Ready(Ok(self.gate.take().expect(AGAIN)))
     }
 
     /// The slower way: behind those who wait.
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let waiters = self.gate.waiters();
-        match self.stage {
-            Stage::Unpolled => match waiters.enter(&self.gate, cx) {
-                Ok(waiter) => {
-                    self.stage = Stage::Waiting(waiter);
-                    Poll::Pending
-                }
-                Err(error) => Poll::Ready(Err(error)),
-            },
-            Stage::Waiting(waiter) => {
-                let settled = ready!(waiters.poll(waiter, cx));
-                if settled.is_gone() {
-                    self.stage = Stage::Over;
-                    if settled == Settled::Woken {
-                        self.gate.pass_woken();
-                    }
-                    self.gate.leave(settled == Settled::CancelledAfterWake);
-                }
-                Poll::Ready(settled.result())
+        let gate = self.gate.as_ref().expect(AGAIN);
+        let waiters = gate.waiters();
+        let Some(waiter) = self.waiter else {
+            self.waiter = Some(match waiters.enter(cx) {
+                Some(waiter) => waiter,
+                None => waiters.enter_first(Rc::clone(gate) as Rc<dyn Named>, cx)?,
+            });
+            return Poll::Pending;
+        };
+        let settled = ready!(waiters.poll(waiter, cx));
+        if settled.is_gone() {
+            self.waiter = None;
+            if settled == Settled::Woken {
+                gate.pass_woken();
             }
-            Stage::Over => panic!("polled again after it was ready"),
+            gate.leave(settled == Settled::CancelledAfterWake);
+            if settled != Settled::Woken {
+                self.gate = None;
+            }
         }
+        Poll::Ready(settled.result())
     }
 }
+
+const AGAIN: &str = "not polled again after it was ready";
 
 impl<G: Gate> Future for Passing<G> {
     type Output = Result<()>;
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Stage::Unpolled = self.stage {
-            if self.gate.pass() {
-                self.stage = Stage::Over;
-                return Poll::Ready(Ok(()));
-            }
-        }
-        self.poll_waiting(cx)
+        self.poll_through(cx).map_ok(drop)
     }
 }
 
 impl<G: Gate> Drop for Passing<G> {
     #[inline]
     fn drop(&mut self) {
-        if let Stage::Waiting(waiter) = mem::replace(&mut self.stage, Stage::Over) {
-            let woken = self.gate.waiters().leave(waiter);
-            self.gate.leave(woken);
+        if let (Some(waiter), Some(gate)) = (self.waiter, &self.gate) {
+            let woken = gate.waiters().leave(waiter);
+            gate.leave(woken);
         }
+    }
+}
+
+/// The future of passing a gate for as long as a guard lives: `async with`.
+#[must_use = "futures do nothing unless polled"]
+pub(super) struct Entering<G: Gate, F> {
+    passing: Passing<G>,
+    guard: F,
+}
+
+impl<G: Gate, F> Entering<G, F> {
+    /// Passes a gate, and then makes the guard. It is made once.
+    #[inline]
+    pub(super) fn new(gate: &Rc<G>, guard: F) -> Self {
+        Self {
+            passing: Passing::new(gate),
+            guard,
+        }
+    }
+}
+
+impl<G: Gate, F: FnMut(Rc<G>) -> H + Unpin, H> Future for Entering<G, F> {
+    type Output = Result<H>;
+
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<H>> {
+        let Self { passing, guard } = &mut *self;
+        passing.poll_through(cx).map_ok(guard)
     }
 }

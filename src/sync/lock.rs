@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    gate::{Gate, Passing},
+    gate::{Entering, Gate, Passing},
     locked_or_not, repr,
 };
 use crate::{
@@ -62,6 +62,8 @@ pub(super) struct State {
     /// How many guards there are. With none left, nobody asks for what was lost.
     guards: Cell<usize>,
     lost: RefCell<Vec<Holding>>,
+    /// Invariant: false only if `lost` is empty.
+    any_lost: Cell<bool>,
 }
 
 impl Lock {
@@ -75,6 +77,7 @@ impl Lock {
             acquired: Cell::new(0),
             guards: Cell::new(0),
             lost: RefCell::default(),
+            any_lost: Cell::new(false),
         }))
     }
 
@@ -98,6 +101,7 @@ impl Lock {
     ///
     /// # Dropping
     /// Likewise.
+    #[inline]
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         Passing::new(&self.0)
     }
@@ -109,6 +113,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Runtime`] if nobody holds the lock.
+    #[inline]
     pub fn release(&self) -> Result<()> {
         self.0.release()
     }
@@ -123,12 +128,9 @@ impl Lock {
     ///
     /// # Dropping
     /// As in [`acquire`](Self::acquire).
+    #[inline]
     pub fn enter(&self) -> impl Future<Output = Result<LockGuard>> + 'static + use<> {
-        let lock = self.clone();
-        async move {
-            lock.acquire().await?;
-            Ok(LockGuard::new(lock))
-        }
+        Entering::new(&self.0, LockGuard::new)
     }
 }
 
@@ -152,31 +154,28 @@ impl fmt::Debug for Lock {
 /// dropped before it had the lock back.
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct LockGuard {
-    lock: Lock,
+    lock: Rc<State>,
     holding: Holding,
 }
 
 impl LockGuard {
-    fn new(lock: Lock) -> Self {
-        lock.0.guards.set(lock.0.guards.get() + 1);
-        let holding = lock.0.holding.get();
+    #[inline]
+    fn new(lock: Rc<State>) -> Self {
+        let holding = lock.enter();
         Self { lock, holding }
     }
 }
 
 impl Drop for LockGuard {
+    #[inline]
     fn drop(&mut self) {
-        let lock = &self.lock.0;
-        if !lock.forget_guard(self.holding) {
-            // Silent where Python would raise: a destructor has nobody to tell.
-            let _ = lock.release();
-        }
+        self.lock.exit(self.holding);
     }
 }
 
 impl fmt::Debug for LockGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("LockGuard").field(&self.lock).finish()
+        write!(f, "LockGuard({})", self.lock.name())
     }
 }
 
@@ -185,6 +184,7 @@ impl State {
         self.locked.get()
     }
 
+    #[inline]
     fn take(&self) {
         let number = self.acquired.get() + 1;
         self.acquired.set(number);
@@ -192,17 +192,46 @@ impl State {
         self.locked.set(true);
     }
 
-    pub(super) fn release(&self) -> Result<()> {
-        if !self.locked.replace(false) {
-            return Err(Error::runtime(LOCK_NOT_ACQUIRED));
+    /// Gives the lock back. Says whether anybody held it.
+    #[inline]
+    fn give_back(&self) -> bool {
+        let held = self.locked.replace(false);
+        if held {
+            self.wake_up_first();
         }
-        self.wake_up_first();
-        Ok(())
+        held
+    }
+
+    #[inline]
+    pub(super) fn release(&self) -> Result<()> {
+        if self.give_back() {
+            Ok(())
+        } else {
+            Err(Error::runtime(LOCK_NOT_ACQUIRED))
+        }
+    }
+
+    /// A guard is made, for the present holding.
+    #[inline]
+    pub(super) fn enter(&self) -> Holding {
+        self.guards.set(self.guards.get() + 1);
+        self.holding.get()
+    }
+
+    /// A guard is dropped.
+    #[inline]
+    pub(super) fn exit(&self, holding: Holding) {
+        self.guards.set(self.guards.get() - 1);
+        if !self.any_lost.get() || !self.was_lost(holding) {
+            // Silent where Python would raise: a destructor has nobody to tell.
+            self.give_back();
+        }
     }
 
     /// Makes sure that the waiter at the head will wake up. A done one is on its way.
+    #[inline]
     fn wake_up_first(&self) {
-        self.waiters.wake_head();
+        self.waiters.wake(1);
     }
 
     /// Releases for a condition to wait. The number belongs to the holding that comes back.
@@ -222,26 +251,30 @@ impl State {
     pub(super) fn lose(&self, holding: Holding) {
         if self.guards.get() > 0 {
             self.lost.borrow_mut().push(holding);
+            self.any_lost.set(true);
         }
     }
 
-    /// A guard is gone. Says whether its holding was lost.
-    fn forget_guard(&self, holding: Holding) -> bool {
-        self.guards.set(self.guards.get() - 1);
+    /// Whether the holding of a guard that is gone was lost.
+    #[cold]
+    fn was_lost(&self, holding: Holding) -> bool {
         let mut lost = self.lost.borrow_mut();
         let was_lost = lost.contains(&holding);
         if self.guards.get() == 0 {
             lost.clear();
+            self.any_lost.set(false);
         }
         was_lost
     }
 }
 
 impl Gate for State {
+    #[inline]
     fn waiters(&self) -> &Queue {
         &self.waiters
     }
 
+    #[inline]
     fn pass(&self) -> bool {
         // Whoever comes waits behind those who wait, even if the lock is free. Unless all of these have given up.
         let free = !self.locked.get() && self.waiters.all_cancelled();

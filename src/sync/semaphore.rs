@@ -3,7 +3,7 @@
 use std::{cell::Cell, fmt, future::Future, rc::Rc};
 
 use super::{
-    gate::{Gate, Passing},
+    gate::{Entering, Gate, Passing},
     repr,
 };
 use crate::{
@@ -89,6 +89,7 @@ impl Semaphore {
     ///
     /// # Dropping
     /// Likewise.
+    #[inline]
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         Passing::new(&self.0)
     }
@@ -96,6 +97,7 @@ impl Semaphore {
     /// Adds a permit, and hands it to the first who waits.
     ///
     /// The counterpart of `asyncio.Semaphore.release`.
+    #[inline]
     pub fn release(&self) {
         self.0.release();
     }
@@ -110,8 +112,9 @@ impl Semaphore {
     ///
     /// # Dropping
     /// As in [`acquire`](Self::acquire).
+    #[inline]
     pub fn enter(&self) -> impl Future<Output = Result<SemaphoreGuard>> + 'static + use<> {
-        State::enter(Rc::clone(&self.0))
+        Entering::new(&self.0, SemaphoreGuard)
     }
 }
 
@@ -132,6 +135,7 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// Those of [`Semaphore::acquire`].
+    #[inline]
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         Passing::new(&self.0)
     }
@@ -142,6 +146,7 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// [`Error::Value`] if all the permits are there. Nothing is changed then.
+    #[inline]
     pub fn release(&self) -> Result<()> {
         self.0.release_bounded()
     }
@@ -150,8 +155,9 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// Those of [`Semaphore::acquire`].
+    #[inline]
     pub fn enter(&self) -> impl Future<Output = Result<SemaphoreGuard>> + 'static + use<> {
-        State::enter(Rc::clone(&self.0))
+        Entering::new(&self.0, SemaphoreGuard)
     }
 }
 
@@ -187,9 +193,10 @@ impl fmt::Debug for BoundedSemaphore {
 pub struct SemaphoreGuard(Rc<State>);
 
 impl Drop for SemaphoreGuard {
+    #[inline]
     fn drop(&mut self) {
         // Silent where Python would raise: a destructor has nobody to tell.
-        let _ = self.0.release_bounded();
+        self.0.give_back();
     }
 }
 
@@ -208,35 +215,45 @@ impl State {
         })
     }
 
+    #[inline]
     /// Because there is no permit, or because others must go first.
     fn locked(&self) -> bool {
         self.value.get() == 0 || !self.waiters.all_cancelled()
     }
 
-    async fn enter(self: Rc<Self>) -> Result<SemaphoreGuard> {
-        Passing::new(&self).await?;
-        Ok(SemaphoreGuard(self))
-    }
-
+    #[inline]
     fn release(&self) {
         // More than that nobody can take, and a destructor must not panic.
         self.value.set(self.value.get().saturating_add(1));
-        self.wake_up_next();
+        if self.waiters.len() > 0 {
+            self.wake_up_next();
+        }
     }
 
-    fn release_bounded(&self) -> Result<()> {
-        if self.bound.is_some_and(|bound| self.value.get() >= bound) {
-            return Err(Error::value(RELEASED_TOO_OFTEN));
+    /// Gives a permit back. Says whether there was room for it.
+    #[inline]
+    fn give_back(&self) -> bool {
+        let has_room = self.bound.is_none_or(|bound| self.value.get() < bound);
+        if has_room {
+            self.release();
         }
-        self.release();
-        Ok(())
+        has_room
+    }
+
+    #[inline]
+    fn release_bounded(&self) -> Result<()> {
+        if self.give_back() {
+            Ok(())
+        } else {
+            Err(Error::value(RELEASED_TOO_OFTEN))
+        }
     }
 
     /// Wakes the first waiter that is not done, with a permit.
     fn wake_up_next(&self) -> bool {
         // The permit is taken first: a waker may call back.
         self.value.set(self.value.get() - 1);
-        let woken = self.waiters.wake_next();
+        let woken = self.waiters.wake(1) == 1;
         if !woken {
             self.value.set(self.value.get() + 1);
         }
@@ -245,10 +262,12 @@ impl State {
 }
 
 impl Gate for State {
+    #[inline]
     fn waiters(&self) -> &Queue {
         &self.waiters
     }
 
+    #[inline]
     fn pass(&self) -> bool {
         let free = !self.locked();
         if free {
