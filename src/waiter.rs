@@ -111,23 +111,22 @@ impl Queue {
         Some(waiter)
     }
 
-    /// Joins the queue of a primitive that may be new: it belongs to the running loop from now on.
-    ///
-    /// # Errors
-    /// [`Error::Runtime`] outside any loop, and in another loop than the queue's.
+    /// Joins the queue of a primitive that may be new: it belongs to the running loop from now on. `None` where nobody can
+    /// wait for it: see [`refusal`](Self::refusal).
     #[cold]
     pub(crate) fn enter_first(
         &self,
         primitive: Rc<dyn Named>,
         cx: &mut Context<'_>,
-    ) -> Result<WaiterKey> {
+    ) -> Option<WaiterKey> {
         if self.home.get().is_none() {
             self.bind(Rc::downgrade(&primitive))?;
         }
-        self.enter(cx).ok_or_else(|| self.not_here(&*primitive))
+        self.enter(cx)
     }
 
     /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`.
+    #[inline]
     pub(crate) fn poll(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
         let (home, _) = self.home.get().expect("it was entered");
         let settled = ready!(home.poll_waiter(waiter, cx));
@@ -145,20 +144,19 @@ impl Queue {
     }
 
     /// Binds the primitive to the running loop, in which a task is about to wait for it.
-    fn bind(&self, primitive: Weak<dyn Named>) -> Result<()> {
-        let running =
-            Loop::current().filter(|running| running.look(|state| state.current.is_some()));
-        let running = running.ok_or_else(Error::no_running_loop)?;
+    fn bind(&self, primitive: Weak<dyn Named>) -> Option<()> {
+        let running = Loop::current()?;
+        running.look(|state| state.current)?;
         let owner = self.owner.get().cloned().unwrap_or(primitive);
         self.home.get_or_init(|| {
             let queue = running.open(|state| state.insert_queue(owner, self.keeps_place));
             (running, queue)
         });
-        Ok(())
+        Some(())
     }
 
-    /// Why nobody can wait here now.
-    fn not_here(&self, primitive: &dyn Named) -> Error {
+    /// Why nobody can wait here now: outside any loop, or in another loop than the queue's.
+    pub(crate) fn refusal(&self, primitive: &dyn Named) -> Error {
         let home = self.home.get().map(|(home, _)| home);
         match Loop::current() {
             Some(running) if home.is_some_and(|home| !Rc::ptr_eq(home, &running)) => {
@@ -390,14 +388,25 @@ pub(crate) enum Settled {
     CancelledAfterWake,
     /// Polled outside its loop. The waiter is still there.
     NoLoop,
+    /// There is no waiter: nobody can wait here now.
+    Refused,
 }
 
 impl Settled {
+    #[inline]
     pub(crate) fn result(self) -> Result<()> {
         match self {
             Self::Woken => Ok(()),
-            Self::Cancelled | Self::CancelledAfterWake => Err(Error::Cancelled),
-            Self::NoLoop => Err(Error::no_running_loop()),
+            otherwise => Err(otherwise.error()),
+        }
+    }
+
+    /// Why it was not woken.
+    #[cold]
+    pub(crate) fn error(self) -> Error {
+        match self {
+            Self::NoLoop | Self::Refused => Error::no_running_loop(),
+            _ => Error::Cancelled,
         }
     }
 
@@ -422,9 +431,14 @@ impl State {
     }
 
     /// Makes a waiter of the running task, in the scope that is being polled.
-    #[inline]
     pub(crate) fn insert_waiter(&mut self, kind: Kind) -> WaiterKey {
         self.draw_scopes();
+        self.insert_drawn(kind)
+    }
+
+    /// The same, with the scopes drawn. Always inlined: a third of a hop is spent around here.
+    #[inline(always)]
+    fn insert_drawn(&mut self, kind: Kind) -> WaiterKey {
         let key = WaiterKey::new(self.waiters.vacant_key());
         let older = self.adopt(key, self.current, self.scope);
         self.waiters.insert(Waiter {
@@ -453,7 +467,7 @@ impl State {
             None => list.first = Some(key),
             Some(previous) => *self.next_in_queue(previous) = Some(key),
         }
-        self.insert_waiter(Kind::Queue {
+        self.insert_drawn(Kind::Queue {
             queue,
             previous,
             next: None,
@@ -467,6 +481,7 @@ impl State {
     }
 
     /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
+    #[inline]
     fn wake(&mut self, queue: QueueKey, n: usize) -> usize {
         let n = n.min(self.queues[queue.index()].pending as usize);
         (0..n).take_while(|_| self.wake_head(queue)).count()
@@ -538,8 +553,12 @@ impl State {
     }
 
     /// Takes a waiter out of everything, and says how it stood.
-    #[inline]
     pub(crate) fn remove(&mut self, key: WaiterKey) -> Wake {
+        self.take_out(key)
+    }
+
+    #[inline(always)]
+    fn take_out(&mut self, key: WaiterKey) -> Wake {
         let waiter = self.waiters.remove(key.index());
         self.disown(&waiter);
         match waiter.kind {
@@ -616,7 +635,7 @@ impl State {
     fn poll_waiter(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
         let woken = self.waiters[key.index()].wake == Wake::Woken;
         if woken && self.current.is_some() && !self.raising {
-            self.remove(key);
+            self.take_out(key);
             Polled::Settled(Settled::Woken)
         } else {
             self.poll_unusual(key, waker)
