@@ -17,7 +17,7 @@ use crate::{
     event_loop::{Handle, Loop, key::WaiterKey, state::State},
     scope::Verdict,
     task::Task,
-    waiter::{Kind, Polled, Settled, Waiting},
+    waiter::{Kind, Settled, Waiting},
 };
 
 /// Suspends the task for a while.
@@ -399,7 +399,7 @@ impl Boundary {
                 }
                 None => {}
             }
-            keeps_waker = state.polled_pending(scope, cx.waker()) == Polled::KeepWaker;
+            keeps_waker = state.wants_waker(scope, cx.waker());
             verdict
         });
         if let (Some(scope), true) = (*scope, keeps_waker) {

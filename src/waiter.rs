@@ -244,12 +244,12 @@ impl Loop {
 
     /// Polls a waiter, and removes it if it is done.
     pub(crate) fn poll_waiter(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
-        match self.open(|state| state.poll_waiter(waiter, cx.waker())) {
-            Polled::Settled(settled) => return Poll::Ready(settled),
-            Polled::Pending => {}
-            Polled::KeepWaker => self.keep_waker(waiter, cx),
+        let mut keeps_waker = false;
+        let polled = self.open(|state| state.poll_waiter(waiter, cx.waker(), &mut keeps_waker));
+        if keeps_waker {
+            self.keep_waker(waiter, cx);
         }
-        Poll::Pending
+        polled
     }
 
     /// Polls a bare yield, which goes on in the next step, or raises there.
@@ -368,15 +368,6 @@ impl fmt::Debug for WaitList {
             self.pending, self.woken, self.cancelled
         )
     }
-}
-
-/// What came of polling a waiter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Polled {
-    Pending,
-    /// Pending, and polled with a waker of a combinator that is to be kept.
-    KeepWaker,
-    Settled(Settled),
 }
 
 /// The end of a wait.
@@ -630,23 +621,30 @@ impl State {
         }
     }
 
-    /// Polls a waiter. What most polls find, a wake and nothing else, comes first.
+    /// Polls a waiter. What most polls find, a wake and nothing else, comes first. If it is pending, says whether the waker
+    /// is to be kept.
     #[inline]
-    fn poll_waiter(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
+    fn poll_waiter(
+        &mut self,
+        key: WaiterKey,
+        waker: &Waker,
+        keeps_waker: &mut bool,
+    ) -> Poll<Settled> {
         let woken = self.waiters[key.index()].wake == Wake::Woken;
         if woken && self.current.is_some() && !self.raising {
             self.take_out(key);
-            Polled::Settled(Settled::Woken)
-        } else {
-            self.poll_unusual(key, waker)
+            return Poll::Ready(Settled::Woken);
         }
+        let polled = self.poll_unusual(key);
+        *keeps_waker = polled.is_pending() && self.wants_waker(key, waker);
+        polled
     }
 
     #[inline(never)]
-    fn poll_unusual(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
+    fn poll_unusual(&mut self, key: WaiterKey) -> Poll<Settled> {
         // Else it is another executor, or a loop that has ended.
         let Some(current) = self.current else {
-            return Polled::Settled(Settled::NoLoop);
+            return Poll::Ready(Settled::NoLoop);
         };
         let waiter = &mut self.waiters[key.index()];
         let was_pending = mem::replace(&mut waiter.polled, self.steps) != self.steps;
@@ -658,7 +656,7 @@ impl State {
                 if waiter.task != Some(current) || waiter.scope != self.scope {
                     self.move_here(key);
                 }
-                return self.polled_pending(key, waker);
+                return Poll::Pending;
             }
             Wake::Woken if self.raising && was_pending && self.raises() => {
                 Settled::CancelledAfterWake
@@ -670,18 +668,14 @@ impl State {
             self.delivered();
         }
         self.remove(key);
-        Polled::Settled(settled)
+        Poll::Ready(settled)
     }
 
-    pub(crate) fn polled_pending(&self, key: WaiterKey, waker: &Waker) -> Polled {
-        let kept = match self.waiters[key.index()].foreign {
-            None => !self.keeps(waker),
-            Some(foreign) => self.foreign[foreign.index()].will_wake(waker),
-        };
-        if kept {
-            Polled::Pending
-        } else {
-            Polled::KeepWaker
+    /// Whether a pending waiter was polled with a combinator's waker that it does not keep yet.
+    pub(crate) fn wants_waker(&self, key: WaiterKey, waker: &Waker) -> bool {
+        match self.waiters[key.index()].foreign {
+            None => self.keeps(waker),
+            Some(foreign) => !self.foreign[foreign.index()].will_wake(waker),
         }
     }
 
