@@ -565,6 +565,12 @@ pin_project! {
     }
 }
 
+impl<F, T> Main<F, T> {
+    pub(crate) fn drop_coroutine(self: Pin<&mut Self>) {
+        self.project().coroutine.set(None);
+    }
+}
+
 impl<F: Future<Output = Result<T>>, T> Main<F, T> {
     pub(crate) fn new(coroutine: F) -> Self {
         Self {
@@ -766,6 +772,7 @@ impl State {
     }
 
     pub(crate) fn spawn_main(&mut self) -> TaskKey {
+        self.stop_after = None;
         self.insert_task(None, MAIN.or(QUEUED), 0)
     }
 

@@ -94,15 +94,17 @@ impl EventLoop {
     /// As [`turn`](Self::turn).
     pub fn run_until_stalled(&mut self, max_turns: usize) -> Turn {
         let _running = self.running();
-        let mut turn = Turn::More;
-        for _ in 0..max_turns {
+        for _ in 1..max_turns {
             self.shared.turn_once(None);
-            turn = self.shared.after_turn();
+            let turn = self.shared.after_turn();
             if !matches!(turn, Turn::More) {
-                break;
+                return turn;
             }
         }
-        turn
+        if max_turns > 0 {
+            self.shared.turn_once(None);
+        }
+        self.shared.after_turn()
     }
 
     /// Has a hook called when there is something to do for a loop that was idle: once for each time that a turn did not return
@@ -187,7 +189,7 @@ const TURNS_AT_ONCE: u32 = 64;
 impl Loop {
     /// One turn; on the virtual clock, with the jump before it if nothing is ready.
     fn turn_once(&self, main: Option<Pin<&mut (dyn Step + '_)>>) -> bool {
-        self.inbox.set_idle(false);
+        self.inbox.become_busy();
         if let Outlook::Until(deadline) = self.outlook() {
             self.clock.jump(deadline);
         }
@@ -201,31 +203,33 @@ impl Loop {
         if doomed == 0 {
             self.report_failures();
         }
-        self.idle();
-        match self.outlook() {
-            Outlook::Ready => {
-                self.inbox.set_idle(false);
-                self.open(|state| state.announces = false);
-                Turn::More
-            }
-            _ if alive == 0 => Turn::Empty,
+        let outlook = self.outlook();
+        if alive == 0 {
+            self.become_idle();
+            return Turn::Empty;
+        }
+        if outlook == Outlook::Ready || !self.become_idle() {
+            return Turn::More;
+        }
+        match outlook {
+            Outlook::Ready => Turn::More,
             Outlook::Until(deadline) => Turn::SleepUntil(deadline),
             Outlook::Awaited => Turn::AwaitWake,
             Outlook::Stuck => Turn::Stuck(Arc::new(self.deadlock_report())),
         }
     }
 
-    /// From here on, the next thing to do is announced. Comes before the outlook, so that nothing is missed between.
-    fn idle(&self) {
-        self.inbox.set_idle(true);
-        self.open(|state| state.announces = true);
+    /// From here on, the next thing to do is announced, unless there is one already.
+    fn become_idle(&self) -> bool {
+        let idle = self.inbox.become_idle();
+        self.open(|state| state.announces = idle);
+        idle
     }
 }
 
 pin_project! {
     /// A loop that an executor drives.
     struct Drive<'a, M, T, S, F> {
-        // In this order: main is dropped before the other tasks.
         #[pin]
         main: Main<M, T>,
         sleep: S,
@@ -234,9 +238,23 @@ pin_project! {
         deadline: Option<Duration>,
         driving: Driving<'a>,
     }
+
+    impl<M, T, S, F> PinnedDrop for Drive<'_, M, T, S, F> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let shared = this.driving.shared;
+            shared.inbox.set_host(None);
+            if matches!(this.driving.stage, Stage::Main | Stage::Doomed) {
+                // Destructors may call the loop, which is the running one for them unless another is.
+                let _running = shared.enter();
+                this.main.as_mut().drop_coroutine();
+                shared.drop_all_tasks();
+            }
+        }
+    }
 }
 
-/// Where a driven loop stands. Dropped half-way, it drops the tasks.
+/// Where a driven loop stands.
 struct Driving<'a> {
     shared: &'a Rc<Loop>,
     stage: Stage,
@@ -260,7 +278,11 @@ impl<'a> Driving<'a> {
     }
 
     /// Turns until something has to be waited for. Ready once everything has ended.
-    fn turn(&mut self, mut main: Pin<&mut (dyn Step + '_)>) -> Poll<Result<()>> {
+    fn turn(
+        &mut self,
+        mut main: Pin<&mut (dyn Step + '_)>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
         for _ in 0..TURNS_AT_ONCE {
             let stopped = self
                 .shared
@@ -276,8 +298,8 @@ impl<'a> Driving<'a> {
                     return Poll::Ready(Ok(()));
                 }
             }
-            self.shared.idle();
             match self.shared.outlook() {
+                _ if self.shared.open(|state| state.stop_after.is_some()) => {}
                 Outlook::Ready => {}
                 Outlook::Stuck => {
                     return Poll::Ready(Err(Error::Deadlock(Arc::new(
@@ -285,23 +307,15 @@ impl<'a> Driving<'a> {
                     ))));
                 }
                 Outlook::Until(deadline) if self.shared.clock.jump(deadline) => {}
-                Outlook::Until(_) | Outlook::Awaited => return Poll::Pending,
+                Outlook::Until(_) | Outlook::Awaited if self.shared.become_idle() => {
+                    return Poll::Pending;
+                }
+                Outlook::Until(_) | Outlook::Awaited => {}
             }
         }
         // The host's turn.
-        self.shared.inbox.announce();
+        cx.waker().wake_by_ref();
         Poll::Pending
-    }
-}
-
-impl Drop for Driving<'_> {
-    fn drop(&mut self) {
-        self.shared.inbox.set_host(None);
-        if matches!(self.stage, Stage::Main | Stage::Doomed) {
-            // Destructors may call the loop, which is the running one for them unless another is.
-            let _running = self.shared.enter();
-            self.shared.drop_all_tasks();
-        }
     }
 }
 
@@ -329,7 +343,7 @@ where
             shared.inbox.set_host(Some(cx.waker().clone()));
         }
         loop {
-            if let Poll::Ready(ended) = this.driving.turn(this.main.as_mut()) {
+            if let Poll::Ready(ended) = this.driving.turn(this.main.as_mut(), cx) {
                 this.timer.set(None);
                 if ended.is_err() {
                     this.main.as_mut().abandon();
@@ -432,6 +446,14 @@ impl RemoteTask {
 impl fmt::Debug for RemoteTask {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RemoteTask").finish_non_exhaustive()
+    }
+}
+
+impl<T> Task<T> {
+    /// A handle to the task for other threads: see [`TaskHandle::remote`].
+    #[must_use]
+    pub fn remote(&self) -> RemoteTask {
+        self.handle().remote()
     }
 }
 

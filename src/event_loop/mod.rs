@@ -449,6 +449,11 @@ impl Loop {
             .is_some()
     }
 
+    /// Whether the loop of this inbox is the one that is running on this thread.
+    pub(crate) fn runs_here(inbox: &Arc<Inbox>) -> bool {
+        Self::of_inbox(inbox).is_some()
+    }
+
     /// The running loop, if the inbox is its.
     fn of_inbox(inbox: &Arc<Inbox>) -> Option<Rc<Self>> {
         Self::current().filter(|running| Arc::ptr_eq(&running.inbox, inbox))
@@ -520,6 +525,8 @@ impl Loop {
     /// [`Error::Deadlock`] if there is nothing to wait for.
     fn wait_until_ready(&self) -> Result<()> {
         match self.outlook() {
+            // asyncio's `stop` is a handle, too.
+            _ if self.open(|state| state.stop_after.is_some()) => {}
             Outlook::Ready => {}
             Outlook::Until(deadline) if self.clock.jump(deadline) => {}
             Outlook::Until(deadline) => match deadline.checked_sub(self.now()) {
@@ -535,7 +542,7 @@ impl Loop {
     /// What there is to wait for.
     fn outlook(&self) -> Outlook {
         let (ready, deadline) = self.open(|state| {
-            let ready = !state.ready.is_empty() || state.stop_after.is_some();
+            let ready = !state.ready.is_empty();
             (ready, if ready { None } else { state.wheel.earliest() })
         });
         // The order matters: a wake that came before the last waker was dropped has rung by the time none is left.

@@ -100,8 +100,11 @@ impl Wake for TaskWaker {
 
 impl Drop for TaskWaker {
     fn drop(&mut self) {
-        // The loop may be parked and waiting for this very waker, which can no longer come.
-        if *self.counted.get_mut() && self.inbox.given_out.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // The loop may be parked and waiting for this very waker, which can no longer come. In the midst of a turn it is not.
+        if *self.counted.get_mut()
+            && self.inbox.given_out.fetch_sub(1, Ordering::AcqRel) == 1
+            && !Loop::runs_here(&self.inbox)
+        {
             self.inbox.ring();
         }
     }
@@ -144,7 +147,7 @@ impl Inbox {
     }
 
     pub(crate) fn is_rung(&self) -> bool {
-        self.rung.load(Ordering::SeqCst)
+        self.rung.load(Ordering::Acquire)
     }
 
     /// Takes what has arrived, in order.
@@ -155,7 +158,8 @@ impl Inbox {
             mem::take(&mut posts.wakers)
         };
         for waker in wakers {
-            waker.posted.store(false, Ordering::Release);
+            // A swap, to see all that came before the post that it ends.
+            waker.posted.swap(false, Ordering::AcqRel);
             let cancels = waker.cancels.swap(0, Ordering::AcqRel);
             if let Some(task) = waker.task() {
                 (0..cancels).for_each(|_| arrived(Post::Cancel(task)));
@@ -194,18 +198,32 @@ impl Inbox {
             .is_some_and(|host| host.will_wake(waker))
     }
 
-    /// The loop has nothing to do, or has again. Whoever makes it idle looks into the inbox after that.
-    pub(crate) fn set_idle(&self, idle: bool) {
-        self.idle.store(idle, Ordering::SeqCst);
+    /// The loop has nothing to do, unless somebody has rung. Says whether that is so; then the next thing is announced.
+    pub(crate) fn become_idle(&self) -> bool {
+        let _posts = self.lock();
+        let idle = !self.is_rung();
+        self.idle.store(idle, Ordering::Release);
+        idle
+    }
+
+    /// The loop has something to do again.
+    pub(crate) fn become_busy(&self) {
+        if self.idle.load(Ordering::Acquire) {
+            self.idle.store(false, Ordering::Release);
+        }
     }
 
     /// Tells the host that there is something to do, once after each time it was left idle.
     pub(crate) fn announce(&self) {
-        if self.idle.swap(false, Ordering::SeqCst) {
-            let (hook, host) = {
-                let posts = self.lock();
-                (posts.hook.clone(), posts.host.clone())
-            };
+        let posts = self.lock();
+        self.tell_host(posts);
+    }
+
+    /// The hook and the host's waker are user code: they are called when the inbox is closed.
+    fn tell_host(&self, posts: MutexGuard<'_, Posts>) {
+        if self.idle.swap(false, Ordering::AcqRel) {
+            let (hook, host) = (posts.hook.clone(), posts.host.clone());
+            drop(posts);
             if let Some(hook) = hook {
                 hook();
             }
@@ -227,10 +245,9 @@ impl Inbox {
     fn knock(&self, leave: impl FnOnce(&mut Posts)) {
         let mut posts = self.lock();
         leave(&mut posts);
-        self.rung.store(true, Ordering::SeqCst);
-        drop(posts);
+        self.rung.store(true, Ordering::Release);
         self.bell.notify_one();
-        self.announce();
+        self.tell_host(posts);
     }
 
     fn lock(&self) -> MutexGuard<'_, Posts> {
