@@ -421,6 +421,11 @@ impl State {
         QueueKey::new(self.queues.insert(list))
     }
 
+    /// The key of the waiter that is inserted next.
+    pub(crate) fn next_waiter(&self) -> WaiterKey {
+        WaiterKey::new(self.waiters.vacant_key())
+    }
+
     /// Makes a waiter of the running task, in the scope that is being polled.
     pub(crate) fn insert_waiter(&mut self, kind: Kind) -> WaiterKey {
         self.draw_scopes();
@@ -430,7 +435,7 @@ impl State {
     /// The same, with the scopes drawn. Always inlined: a third of a hop is spent around here.
     #[inline(always)]
     fn insert_drawn(&mut self, kind: Kind) -> WaiterKey {
-        let key = WaiterKey::new(self.waiters.vacant_key());
+        let key = self.next_waiter();
         let older = self.adopt(key, self.current, self.scope);
         self.waiters.insert(Waiter {
             wake: Wake::Pending,
@@ -450,7 +455,7 @@ impl State {
     fn enter_queue(&mut self, queue: QueueKey) -> Option<WaiterKey> {
         self.current?;
         self.draw_scopes();
-        let key = WaiterKey::new(self.waiters.vacant_key());
+        let key = self.next_waiter();
         let list = &mut self.queues[queue.index()];
         list.pending += 1;
         let previous = list.last.replace(key);
@@ -827,8 +832,8 @@ impl State {
         list.pop()
     }
 
-    #[inline]
     /// Makes a waiter the youngest among those of a task and a scope. Returns the one that was it before.
+    #[inline]
     fn adopt(
         &mut self,
         key: WaiterKey,
