@@ -60,8 +60,8 @@ pub enum Turn {
 impl EventLoop {
     /// Makes a loop on the host's clock: a game's time, a simulated board's, a browser's.
     ///
-    /// The clock must not go back. It is asked at the beginning of each turn and whenever a task asks for the time or sets
-    /// a timer; it may call anything of the crate.
+    /// The clock must not go back. It is asked at the beginning of a turn if a timer is set, and whenever a task asks for the
+    /// time or sets one; it may call anything of the crate.
     #[must_use]
     pub fn with_clock(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
