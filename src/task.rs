@@ -798,6 +798,7 @@ impl State {
     }
 
     /// Queues a task's step, unless it is queued or has ended.
+    #[inline]
     pub(crate) fn queue_step(&mut self, key: TaskKey) {
         let slot = &mut self.tasks[key.index()];
         if !slot.flags.has(QUEUED.or(DONE)) {
@@ -808,8 +809,10 @@ impl State {
     }
 
     /// Tells the host, if it was left with nothing to do, that there is something.
+    #[inline]
     pub(crate) fn announce(&mut self) {
-        if mem::take(&mut self.announces) {
+        if self.announces {
+            self.announces = false;
             self.outbox.push(Errand::Announce);
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     event_loop::{Handle, Loop, key::WaiterKey, state::State},
     scope::Verdict,
     task::Task,
-    waiter::{Kind, Polled, Settled, Waiting},
+    waiter::{Kind, Settled, Waiting},
 };
 
 /// Suspends the task for a while.
@@ -399,7 +399,7 @@ impl Boundary {
                 }
                 None => {}
             }
-            keeps_waker = state.polled_pending(scope, cx.waker()) == Polled::KeepWaker;
+            keeps_waker = state.wants_waker(scope, cx.waker());
             verdict
         });
         if let (Some(scope), true) = (*scope, keeps_waker) {
@@ -563,13 +563,12 @@ impl State {
     /// Begins a sleep of the running task.
     fn begin_sleep(&mut self, deadline: Duration) -> Option<WaiterKey> {
         self.current?;
-        let waiter = self.insert_waiter(Kind::Sleep { timer: None });
+        self.draw_scopes();
+        // The timer comes first, and the waiter knows it from the start.
+        let waiter = self.next_waiter();
         let number = self.wheel.reserve();
-        let set = self.wheel.insert(deadline, number, waiter);
-        if let Kind::Sleep { timer } = &mut self.waiters[waiter.index()].kind {
-            *timer = Some(set);
-        }
-        Some(waiter)
+        let timer = Some(self.wheel.insert(deadline, number, waiter));
+        Some(self.insert_waiter(Kind::Sleep { timer }))
     }
 
     /// What asyncio does for a timeout of zero: it makes a task, cancels it before its first step, and hears of its end by a

@@ -111,23 +111,22 @@ impl Queue {
         Some(waiter)
     }
 
-    /// Joins the queue of a primitive that may be new: it belongs to the running loop from now on.
-    ///
-    /// # Errors
-    /// [`Error::Runtime`] outside any loop, and in another loop than the queue's.
+    /// Joins the queue of a primitive that may be new: it belongs to the running loop from now on. `None` where nobody can
+    /// wait for it: see [`refusal`](Self::refusal).
     #[cold]
     pub(crate) fn enter_first(
         &self,
         primitive: Rc<dyn Named>,
         cx: &mut Context<'_>,
-    ) -> Result<WaiterKey> {
+    ) -> Option<WaiterKey> {
         if self.home.get().is_none() {
             self.bind(Rc::downgrade(&primitive))?;
         }
-        self.enter(cx).ok_or_else(|| self.not_here(&*primitive))
+        self.enter(cx)
     }
 
     /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`.
+    #[inline]
     pub(crate) fn poll(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
         let (home, _) = self.home.get().expect("it was entered");
         let settled = ready!(home.poll_waiter(waiter, cx));
@@ -145,20 +144,19 @@ impl Queue {
     }
 
     /// Binds the primitive to the running loop, in which a task is about to wait for it.
-    fn bind(&self, primitive: Weak<dyn Named>) -> Result<()> {
-        let running =
-            Loop::current().filter(|running| running.look(|state| state.current.is_some()));
-        let running = running.ok_or_else(Error::no_running_loop)?;
+    fn bind(&self, primitive: Weak<dyn Named>) -> Option<()> {
+        let running = Loop::current()?;
+        running.look(|state| state.current)?;
         let owner = self.owner.get().cloned().unwrap_or(primitive);
         self.home.get_or_init(|| {
             let queue = running.open(|state| state.insert_queue(owner, self.keeps_place));
             (running, queue)
         });
-        Ok(())
+        Some(())
     }
 
-    /// Why nobody can wait here now.
-    fn not_here(&self, primitive: &dyn Named) -> Error {
+    /// Why nobody can wait here now: outside any loop, or in another loop than the queue's.
+    pub(crate) fn refusal(&self, primitive: &dyn Named) -> Error {
         let home = self.home.get().map(|(home, _)| home);
         match Loop::current() {
             Some(running) if home.is_some_and(|home| !Rc::ptr_eq(home, &running)) => {
@@ -246,12 +244,12 @@ impl Loop {
 
     /// Polls a waiter, and removes it if it is done.
     pub(crate) fn poll_waiter(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
-        match self.open(|state| state.poll_waiter(waiter, cx.waker())) {
-            Polled::Settled(settled) => return Poll::Ready(settled),
-            Polled::Pending => {}
-            Polled::KeepWaker => self.keep_waker(waiter, cx),
+        let mut keeps_waker = false;
+        let polled = self.open(|state| state.poll_waiter(waiter, cx.waker(), &mut keeps_waker));
+        if keeps_waker {
+            self.keep_waker(waiter, cx);
         }
-        Poll::Pending
+        polled
     }
 
     /// Polls a bare yield, which goes on in the next step, or raises there.
@@ -372,15 +370,6 @@ impl fmt::Debug for WaitList {
     }
 }
 
-/// What came of polling a waiter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Polled {
-    Pending,
-    /// Pending, and polled with a waker of a combinator that is to be kept.
-    KeepWaker,
-    Settled(Settled),
-}
-
 /// The end of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
@@ -390,14 +379,25 @@ pub(crate) enum Settled {
     CancelledAfterWake,
     /// Polled outside its loop. The waiter is still there.
     NoLoop,
+    /// There is no waiter: nobody can wait here now.
+    Refused,
 }
 
 impl Settled {
+    #[inline]
     pub(crate) fn result(self) -> Result<()> {
         match self {
             Self::Woken => Ok(()),
-            Self::Cancelled | Self::CancelledAfterWake => Err(Error::Cancelled),
-            Self::NoLoop => Err(Error::no_running_loop()),
+            otherwise => Err(otherwise.error()),
+        }
+    }
+
+    /// Why it was not woken.
+    #[cold]
+    pub(crate) fn error(self) -> Error {
+        match self {
+            Self::NoLoop | Self::Refused => Error::no_running_loop(),
+            _ => Error::Cancelled,
         }
     }
 
@@ -421,11 +421,21 @@ impl State {
         QueueKey::new(self.queues.insert(list))
     }
 
+    /// The key of the waiter that is inserted next.
+    pub(crate) fn next_waiter(&self) -> WaiterKey {
+        WaiterKey::new(self.waiters.vacant_key())
+    }
+
     /// Makes a waiter of the running task, in the scope that is being polled.
-    #[inline]
     pub(crate) fn insert_waiter(&mut self, kind: Kind) -> WaiterKey {
         self.draw_scopes();
-        let key = WaiterKey::new(self.waiters.vacant_key());
+        self.insert_drawn(kind)
+    }
+
+    /// The same, with the scopes drawn. Always inlined: a third of a hop is spent around here.
+    #[inline(always)]
+    fn insert_drawn(&mut self, kind: Kind) -> WaiterKey {
+        let key = self.next_waiter();
         let older = self.adopt(key, self.current, self.scope);
         self.waiters.insert(Waiter {
             wake: Wake::Pending,
@@ -445,7 +455,7 @@ impl State {
     fn enter_queue(&mut self, queue: QueueKey) -> Option<WaiterKey> {
         self.current?;
         self.draw_scopes();
-        let key = WaiterKey::new(self.waiters.vacant_key());
+        let key = self.next_waiter();
         let list = &mut self.queues[queue.index()];
         list.pending += 1;
         let previous = list.last.replace(key);
@@ -453,7 +463,7 @@ impl State {
             None => list.first = Some(key),
             Some(previous) => *self.next_in_queue(previous) = Some(key),
         }
-        self.insert_waiter(Kind::Queue {
+        self.insert_drawn(Kind::Queue {
             queue,
             previous,
             next: None,
@@ -467,6 +477,7 @@ impl State {
     }
 
     /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
+    #[inline]
     fn wake(&mut self, queue: QueueKey, n: usize) -> usize {
         let n = n.min(self.queues[queue.index()].pending as usize);
         (0..n).take_while(|_| self.wake_head(queue)).count()
@@ -538,8 +549,12 @@ impl State {
     }
 
     /// Takes a waiter out of everything, and says how it stood.
-    #[inline]
     pub(crate) fn remove(&mut self, key: WaiterKey) -> Wake {
+        self.take_out(key)
+    }
+
+    #[inline(always)]
+    fn take_out(&mut self, key: WaiterKey) -> Wake {
         let waiter = self.waiters.remove(key.index());
         self.disown(&waiter);
         match waiter.kind {
@@ -611,23 +626,30 @@ impl State {
         }
     }
 
-    /// Polls a waiter. What most polls find, a wake and nothing else, comes first.
+    /// Polls a waiter. What most polls find, a wake and nothing else, comes first. If it is pending, says whether the waker
+    /// is to be kept.
     #[inline]
-    fn poll_waiter(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
+    fn poll_waiter(
+        &mut self,
+        key: WaiterKey,
+        waker: &Waker,
+        keeps_waker: &mut bool,
+    ) -> Poll<Settled> {
         let woken = self.waiters[key.index()].wake == Wake::Woken;
         if woken && self.current.is_some() && !self.raising {
-            self.remove(key);
-            Polled::Settled(Settled::Woken)
-        } else {
-            self.poll_unusual(key, waker)
+            self.take_out(key);
+            return Poll::Ready(Settled::Woken);
         }
+        let polled = self.poll_unusual(key);
+        *keeps_waker = polled.is_pending() && self.wants_waker(key, waker);
+        polled
     }
 
     #[inline(never)]
-    fn poll_unusual(&mut self, key: WaiterKey, waker: &Waker) -> Polled {
+    fn poll_unusual(&mut self, key: WaiterKey) -> Poll<Settled> {
         // Else it is another executor, or a loop that has ended.
         let Some(current) = self.current else {
-            return Polled::Settled(Settled::NoLoop);
+            return Poll::Ready(Settled::NoLoop);
         };
         let waiter = &mut self.waiters[key.index()];
         let was_pending = mem::replace(&mut waiter.polled, self.steps) != self.steps;
@@ -639,7 +661,7 @@ impl State {
                 if waiter.task != Some(current) || waiter.scope != self.scope {
                     self.move_here(key);
                 }
-                return self.polled_pending(key, waker);
+                return Poll::Pending;
             }
             Wake::Woken if self.raising && was_pending && self.raises() => {
                 Settled::CancelledAfterWake
@@ -651,18 +673,14 @@ impl State {
             self.delivered();
         }
         self.remove(key);
-        Polled::Settled(settled)
+        Poll::Ready(settled)
     }
 
-    pub(crate) fn polled_pending(&self, key: WaiterKey, waker: &Waker) -> Polled {
-        let kept = match self.waiters[key.index()].foreign {
-            None => !self.keeps(waker),
-            Some(foreign) => self.foreign[foreign.index()].will_wake(waker),
-        };
-        if kept {
-            Polled::Pending
-        } else {
-            Polled::KeepWaker
+    /// Whether a pending waiter was polled with a combinator's waker that it does not keep yet.
+    pub(crate) fn wants_waker(&self, key: WaiterKey, waker: &Waker) -> bool {
+        match self.waiters[key.index()].foreign {
+            None => self.keeps(waker),
+            Some(foreign) => !self.foreign[foreign.index()].will_wake(waker),
         }
     }
 
@@ -814,8 +832,8 @@ impl State {
         list.pop()
     }
 
-    #[inline]
     /// Makes a waiter the youngest among those of a task and a scope. Returns the one that was it before.
+    #[inline]
     fn adopt(
         &mut self,
         key: WaiterKey,

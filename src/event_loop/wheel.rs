@@ -300,6 +300,7 @@ impl<P: Copy> Wheel<P> {
     }
 
     /// Puts a timer where its deadline belongs, behind those that are there.
+    #[inline]
     fn link(&mut self, key: TimerKey, at: u64) {
         // One that is late already stands in the slot of the present instant.
         let at = at.max(self.elapsed);

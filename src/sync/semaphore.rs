@@ -215,8 +215,8 @@ impl State {
         })
     }
 
-    #[inline]
     /// Because there is no permit, or because others must go first.
+    #[inline]
     fn locked(&self) -> bool {
         self.value.get() == 0 || !self.waiters.all_cancelled()
     }
