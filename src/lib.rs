@@ -15,6 +15,9 @@ pub mod pages {
     #[doc = include_str!("../docs/asyncio.md")]
     pub mod asyncio {}
 
+    #[doc = include_str!("../docs/embedding.md")]
+    pub mod embedding {}
+
     #[doc = include_str!("../docs/design.md")]
     pub mod design {}
 }

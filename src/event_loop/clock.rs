@@ -38,6 +38,11 @@ impl Clock {
         }
     }
 
+    /// Whether this clock can [`jump`](Self::jump).
+    pub(crate) fn jumps(&self) -> bool {
+        matches!(self, Self::Virtual { .. })
+    }
+
     /// Lets the time come, if this clock can: nothing else is left to do before it.
     pub(crate) fn jump(&self, to: Duration) -> bool {
         match self {

@@ -190,8 +190,11 @@ impl Loop {
     /// One turn; on the virtual clock, with the jump before it if nothing is ready.
     fn turn_once(&self, main: Option<Pin<&mut (dyn Step + '_)>>) -> bool {
         self.inbox.become_busy();
-        if let Outlook::Until(deadline) = self.outlook() {
-            self.clock.jump(deadline);
+        // No time goes by while the loop stops.
+        if self.clock.jumps() && !self.look(|state| state.stop_after.is_some()) {
+            if let Outlook::Until(deadline) = self.outlook() {
+                self.clock.jump(deadline);
+            }
         }
         self.stepping(main, |stepping| self.turn(stepping));
         matches!(self.open(State::end_turn), Rest::Stop)
@@ -199,15 +202,16 @@ impl Loop {
 
     /// How things stand. If there is nothing to do, the host is told of the next thing that there is.
     fn after_turn(&self) -> Turn {
-        let (doomed, alive) = self.open(|state| (state.doomed, state.alive));
-        if doomed == 0 {
+        if self.look(|state| state.doomed == 0 && !state.failures.is_empty()) {
             self.report_failures();
         }
-        let outlook = self.outlook();
-        if alive == 0 {
+        if self.look(|state| state.alive == 0) {
+            // Whoever has rung meant a task that has ended.
+            self.inbox.drain(|_| {});
             self.become_idle();
             return Turn::Empty;
         }
+        let outlook = self.outlook();
         if outlook == Outlook::Ready || !self.become_idle() {
             return Turn::More;
         }

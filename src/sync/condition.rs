@@ -214,7 +214,7 @@ impl fmt::Debug for Condition {
 /// Holds a [`Condition`]'s lock until dropped: the body of `async with condition`.
 ///
 /// # Dropping
-/// As of a [`LockGuard`].
+/// As of a [`LockGuard`](crate::LockGuard).
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct ConditionGuard {
     condition: Rc<State>,

@@ -11,10 +11,11 @@ use soloop::{
 };
 use std::{
     cell::OnceCell,
-    future::{Future, pending},
+    future::{Future, pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
@@ -55,7 +56,7 @@ mod moment {
         Ok((scene, held, rival))
     }
 
-    pub fn unpolled<S: Scene>() -> Result<()> {
+    pub(crate) fn unpolled<S: Scene>() -> Result<()> {
         run(async {
             let scene = S::blocked();
             drop(scene.visit());
@@ -64,7 +65,7 @@ mod moment {
         })
     }
 
-    pub fn pending<S: Scene>() -> Result<()> {
+    pub(crate) fn pending<S: Scene>() -> Result<()> {
         run(async {
             let (scene, held, rival) = queued::<S>().await?;
             held.drop_future();
@@ -74,7 +75,7 @@ mod moment {
         })
     }
 
-    pub fn pending_alone<S: Scene>() -> Result<()> {
+    pub(crate) fn pending_alone<S: Scene>() -> Result<()> {
         run(async {
             let scene = S::blocked();
             let held = hold(scene.visit());
@@ -85,7 +86,7 @@ mod moment {
         })
     }
 
-    pub fn woken<S: Scene>() -> Result<()> {
+    pub(crate) fn woken<S: Scene>() -> Result<()> {
         run(async {
             let (scene, held, rival) = queued::<S>().await?;
             scene.unblock();
@@ -94,7 +95,7 @@ mod moment {
         })
     }
 
-    pub fn told<S: Scene>() -> Result<()> {
+    pub(crate) fn told<S: Scene>() -> Result<()> {
         run(async {
             let (scene, held, rival) = queued::<S>().await?;
             held.task.cancel();
@@ -107,7 +108,7 @@ mod moment {
         })
     }
 
-    pub fn woken_then_cancelled<S: Scene>() -> Result<()> {
+    pub(crate) fn woken_then_cancelled<S: Scene>() -> Result<()> {
         run(async {
             let (scene, held, rival) = queued::<S>().await?;
             scene.unblock();
@@ -117,7 +118,7 @@ mod moment {
         })
     }
 
-    pub fn told_then_passed_by<S: Scene>() -> Result<()> {
+    pub(crate) fn told_then_passed_by<S: Scene>() -> Result<()> {
         run(async {
             let (scene, held, rival) = queued::<S>().await?;
             held.task.cancel();
@@ -127,7 +128,7 @@ mod moment {
         })
     }
 
-    pub fn in_a_timeout<S: Scene>() -> Result<()> {
+    pub(crate) fn in_a_timeout<S: Scene>() -> Result<()> {
         run(async {
             let (scene, held, rival) = queued_with_timeout::<S>().await?;
             held.drop_future();
@@ -137,7 +138,7 @@ mod moment {
         })
     }
 
-    pub fn woken_in_a_timeout<S: Scene>() -> Result<()> {
+    pub(crate) fn woken_in_a_timeout<S: Scene>() -> Result<()> {
         run(async {
             let (scene, held, rival) = queued_with_timeout::<S>().await?;
             scene.unblock();
@@ -147,7 +148,7 @@ mod moment {
     }
 
     /// Main's timer stands before the timeout's, so main runs between the strike and the step that it queued.
-    pub fn struck_by_a_timeout<S: Scene>(woken: bool) -> Result<()> {
+    pub(crate) fn struck_by_a_timeout<S: Scene>(woken: bool) -> Result<()> {
         run(async {
             let mut alarm = pin!(nap(1));
             start(&mut alarm).await;
@@ -170,7 +171,7 @@ mod moment {
     }
 
     /// Both sides of the `select` are ready in the same step, and the other one is looked at first.
-    pub fn woken_in_a_select<S: Scene>() -> Result<()> {
+    pub(crate) fn woken_in_a_select<S: Scene>() -> Result<()> {
         run(async {
             let (scene, stop) = (S::blocked(), Event::new());
             let (left, right) = (stop.wait(), scene.visit());
@@ -188,7 +189,7 @@ mod moment {
     }
 
     /// The rival of a dropped `Condition::wait` is notified, and may be served at once.
-    pub fn pending_in_a_select<S: Scene>() -> Result<()> {
+    pub(crate) fn pending_in_a_select<S: Scene>() -> Result<()> {
         run(async {
             let (scene, stop) = (S::blocked(), Event::new());
             let (left, right) = (scene.visit(), stop.wait());
@@ -209,7 +210,7 @@ mod moment {
     }
 
     /// The first of two told futures delivers the request; the second is dropped with it in hand.
-    pub fn told_in_a_select<S: Scene>() -> Result<()> {
+    pub(crate) fn told_in_a_select<S: Scene>() -> Result<()> {
         run(async {
             let (scene, stop) = (S::blocked(), Event::new());
             let (left, right) = (stop.wait(), scene.visit());
@@ -228,7 +229,7 @@ mod moment {
         })
     }
 
-    pub fn left_behind_by_main<S: Scene>() -> Result<()> {
+    pub(crate) fn left_behind_by_main<S: Scene>() -> Result<()> {
         let mut event_loop = EventLoop::with_virtual_clock();
         let scene = S::blocked();
         event_loop.run(async {
@@ -241,7 +242,7 @@ mod moment {
     }
 
     /// The first is dropped by hand while the loop shuts down, the second is created too late and dropped by the loop.
-    pub fn shut_down<S: Scene>() -> Result<()> {
+    pub(crate) fn shut_down<S: Scene>() -> Result<()> {
         let mut event_loop = EventLoop::with_virtual_clock();
         let scene = S::blocked();
         event_loop.run(async {
@@ -260,7 +261,7 @@ mod moment {
         event_loop.run(serves_a_newcomer(scene))
     }
 
-    pub fn unwinding<S: Scene>(woken: bool) -> Result<()> {
+    pub(crate) fn unwinding<S: Scene>(woken: bool) -> Result<()> {
         let mut event_loop = EventLoop::with_virtual_clock();
         let scene = S::blocked();
         let run = || {
@@ -281,7 +282,7 @@ mod moment {
         event_loop.run(serves_a_newcomer(scene))
     }
 
-    pub fn deadlocked<S: Scene>() -> Result<()> {
+    pub(crate) fn deadlocked<S: Scene>() -> Result<()> {
         let mut event_loop = EventLoop::with_virtual_clock();
         let scene = S::blocked();
         let stuck = event_loop.run(async {
@@ -304,7 +305,7 @@ mod moment {
         .await
     }
 
-    pub fn orphaned<S: Scene>(woken: bool) -> Result<()> {
+    pub(crate) fn orphaned<S: Scene>(woken: bool) -> Result<()> {
         run(async {
             let scene = S::blocked();
             let orphan = orphan(&scene).await?;
@@ -322,7 +323,7 @@ mod moment {
         })
     }
 
-    pub fn adopted<S: Scene>() -> Result<()> {
+    pub(crate) fn adopted<S: Scene>() -> Result<()> {
         run(async {
             let scene = S::blocked();
             let mut orphan = orphan(&scene).await?;
@@ -1108,6 +1109,26 @@ mod others {
             tell("yield", turns(1)).await
         });
         assert_eq!(trace, "child yield ok");
+    }
+
+    /// What the task waits for next is not polled a second time for it.
+    #[test]
+    fn a_bare_yield_leaves_no_step_behind() {
+        let trace = trace_of(async {
+            create_task(async {
+                start(&mut Box::pin(turns(1))).await;
+                poll_fn(|_| {
+                    note("polled");
+                    Poll::<()>::Pending
+                })
+                .await;
+                Ok(())
+            });
+            ticks(3).await?;
+            // The shutdown polls once more, to deliver its cancel.
+            say("end").await
+        });
+        assert_eq!(trace, "t0 polled t1 t2 end polled");
     }
 
     #[test]

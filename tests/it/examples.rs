@@ -1,10 +1,12 @@
-//! Every example prints what its Python counterpart printed (`examples/record` writes that down).
+//! Every example prints what is written down beside it: where there is a Python counterpart, what that printed
+//! (`examples/record` records it). What it is to read from stdin stands in a file that ends in `.in`.
 //!
 //! `cargo test` builds the examples beside the test binaries; here they run as a reader runs them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
+    io::{BufRead, BufReader, Read, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -19,7 +21,15 @@ fn sources(extension: &str) -> BTreeMap<String, PathBuf> {
         .collect()
 }
 
+/// Starts an example with what it is to read.
 fn start(example: &str) -> Child {
+    match sources("in").get(example) {
+        Some(input) => start_with(example, fs::File::open(input).unwrap().into()),
+        None => start_with(example, Stdio::null()),
+    }
+}
+
+fn start_with(example: &str, stdin: Stdio) -> Child {
     let deps = env::current_exe().expect("the test runs from a file");
     let built = deps
         .parent()
@@ -35,6 +45,7 @@ fn start(example: &str) -> Child {
         program.display()
     );
     Command::new(program)
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -74,4 +85,59 @@ fn those_of_the_page_stand_beside_their_python() {
     assert_eq!(names("py"), BTreeSet::from(page.map(str::to_owned)));
     assert!(names("rs").is_superset(&names("py")));
     assert!(names("out").is_superset(&names("py")));
+}
+
+/// A thread that is blocked in a read of stdin, which stays open, delays the exit by nothing.
+#[test]
+fn the_repl_quits_while_its_stdin_is_open() {
+    let mut repl = start_with("repl", Stdio::piped());
+    let mut stdin = repl.stdin.take().unwrap();
+    stdin.write_all(b"tasks\nsleep 60\nquit\n").unwrap();
+    let mut said = String::new();
+    repl.stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert_eq!(said, "0\nbye\nslept 60: Err(Cancelled)\n");
+    assert!(repl.wait().unwrap().success());
+    drop(stdin);
+}
+
+/// With real signals, to a process of its own.
+#[cfg(unix)]
+mod ctrl_c {
+    use super::*;
+
+    /// Presses Ctrl-C after each of these lines; what is printed in all, and the exit code.
+    fn interrupt_after(lines: &[&str]) -> (String, Option<i32>) {
+        let mut program = start("ctrl_c");
+        let mut output = BufReader::new(program.stdout.take().unwrap());
+        let mut said = String::new();
+        for line in lines {
+            while !said.ends_with(&format!("{line}\n")) {
+                assert_ne!(output.read_line(&mut said).unwrap(), 0, "{said:?}");
+            }
+            let kill = Command::new("kill")
+                .args(["-INT", &program.id().to_string()])
+                .status();
+            assert!(kill.unwrap().success());
+        }
+        output.read_to_string(&mut said).unwrap();
+        (said, program.wait().unwrap().code())
+    }
+
+    #[test]
+    fn cancels_main_which_cleans_up() {
+        let (said, code) = interrupt_after(&["working, until Ctrl-C"]);
+        assert_eq!(said, "working, until Ctrl-C\ncleaning up\nclean\n");
+        assert_eq!(code, Some(130));
+    }
+
+    #[test]
+    fn a_second_time_does_not_wait_for_that() {
+        let (said, code) = interrupt_after(&["working, until Ctrl-C", "cleaning up"]);
+        assert_eq!(said, "working, until Ctrl-C\ncleaning up\n");
+        assert_eq!(code, Some(130));
+    }
 }

@@ -17,25 +17,28 @@ thread_local! {
 }
 
 /// Adds a line to the trace of this test, which has a thread of its own.
-pub fn note(line: impl Display) {
+pub(crate) fn note(line: impl Display) {
     let line = line.to_string();
     TRACE.with_borrow_mut(|trace| trace.push(line));
 }
 
 /// What was noted since the last call, in one line.
-pub fn noted() -> String {
+pub(crate) fn noted() -> String {
     TRACE.take().join(" ")
 }
 
 /// Notes how the coroutine ended, and goes on either way.
-pub async fn tell<T: Debug>(name: &str, coro: impl Future<Output = Result<T>>) -> Result<()> {
+pub(crate) async fn tell<T: Debug>(
+    name: &str,
+    coro: impl Future<Output = Result<T>>,
+) -> Result<()> {
     let outcome = outcome(coro.await);
     note(format_args!("{name} {outcome}"));
     Ok(())
 }
 
 /// A result as a word of the trace.
-pub fn outcome<T: Debug>(result: Result<T>) -> String {
+pub(crate) fn outcome<T: Debug>(result: Result<T>) -> String {
     match result.map(|value| format!("{value:?}")) {
         Ok(value) if value == "()" => "ok".into(),
         Ok(value) => value,
@@ -44,24 +47,24 @@ pub fn outcome<T: Debug>(result: Result<T>) -> String {
 }
 
 /// Runs `main` on a virtual clock.
-pub fn run<T>(main: impl Future<Output = Result<T>>) -> Result<T> {
+pub(crate) fn run<T>(main: impl Future<Output = Result<T>>) -> Result<T> {
     EventLoop::with_virtual_clock().run(main)
 }
 
 /// Runs `main` on a virtual clock, and returns what was noted.
-pub fn trace_of(main: impl Future<Output = Result<()>>) -> String {
+pub(crate) fn trace_of(main: impl Future<Output = Result<()>>) -> String {
     run(main).expect("main ends well");
     noted()
 }
 
 /// A coroutine that adds a line to the trace.
-pub async fn say(line: impl Display) -> Result<()> {
+pub(crate) async fn say(line: impl Display) -> Result<()> {
     note(line);
     Ok(())
 }
 
 /// Lets `n` turns of the loop go by.
-pub async fn turns(n: usize) -> Result<()> {
+pub(crate) async fn turns(n: usize) -> Result<()> {
     for _ in 0..n {
         sleep(Duration::ZERO).await?;
     }
@@ -69,7 +72,7 @@ pub async fn turns(n: usize) -> Result<()> {
 }
 
 /// Notes the turns that go by: `t0 t1 t2`.
-pub async fn ticks(n: usize) -> Result<()> {
+pub(crate) async fn ticks(n: usize) -> Result<()> {
     for tick in 0..n {
         note(format_args!("t{tick}"));
         sleep(Duration::ZERO).await?;
@@ -78,35 +81,35 @@ pub async fn ticks(n: usize) -> Result<()> {
 }
 
 /// A virtual second, or several.
-pub const fn secs(n: u64) -> Duration {
+pub(crate) const fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
 /// Sleeps for some virtual seconds.
-pub async fn nap(n: u64) -> Result<()> {
+pub(crate) async fn nap(n: u64) -> Result<()> {
     sleep(secs(n)).await
 }
 
 /// Polls once, as part of the running task.
-pub async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+pub(crate) async fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(Pin::new(&mut *future).poll(cx))).await
 }
 
 /// Polls once, as part of the running task, and expects the future to wait.
-pub async fn start<F: Future + Unpin>(future: &mut F) {
+pub(crate) async fn start<F: Future + Unpin>(future: &mut F) {
     assert!(poll_once(future).await.is_pending(), "the future waits");
 }
 
 type Slot = Rc<RefCell<Option<Pin<Box<dyn Future<Output = Result<()>>>>>>>;
 
 /// A future that one task polls and another may drop where it stands.
-pub struct Held {
-    pub task: Task<()>,
+pub(crate) struct Held {
+    pub(crate) task: Task<()>,
     slot: Slot,
 }
 
 /// Starts a task that polls the future until somebody drops it.
-pub fn hold(future: impl Future<Output = Result<()>> + 'static) -> Held {
+pub(crate) fn hold(future: impl Future<Output = Result<()>> + 'static) -> Held {
     let slot: Slot = Rc::new(RefCell::new(Some(Box::pin(future))));
     let polled = slot.clone();
     let task = create_task(poll_fn(move |cx| {
@@ -124,7 +127,7 @@ pub fn hold(future: impl Future<Output = Result<()>> + 'static) -> Held {
 
 impl Held {
     /// Drops the future. Its task learns nothing of it.
-    pub fn drop_future(&self) {
+    pub(crate) fn drop_future(&self) {
         let future = self.slot.take();
         assert!(future.is_some(), "the future is pending");
         drop(future);
@@ -132,7 +135,7 @@ impl Held {
 }
 
 /// Notes when it is dropped.
-pub struct NoteOnDrop(pub &'static str);
+pub(crate) struct NoteOnDrop(pub(crate) &'static str);
 
 impl Drop for NoteOnDrop {
     fn drop(&mut self) {
@@ -141,7 +144,7 @@ impl Drop for NoteOnDrop {
 }
 
 /// Runs a closure when it is dropped.
-pub struct OnDrop<F: FnMut()>(pub F);
+pub(crate) struct OnDrop<F: FnMut()>(pub(crate) F);
 
 impl<F: FnMut()> Drop for OnDrop<F> {
     fn drop(&mut self) {
@@ -150,7 +153,7 @@ impl<F: FnMut()> Drop for OnDrop<F> {
 }
 
 /// The pairs of a deadlock report, or of nothing if the error is another one.
-pub fn stuck(error: &Error) -> Vec<(String, String)> {
+pub(crate) fn stuck(error: &Error) -> Vec<(String, String)> {
     match error {
         Error::Deadlock(report) => report
             .tasks()

@@ -155,7 +155,7 @@ mod place {
         Ok(())
     }
 
-    pub fn woken<S: Scene>() -> Result<()> {
+    pub(crate) fn woken<S: Scene>() -> Result<()> {
         run(async {
             let scene = scene::<S>();
             let first = create_task(visit(&scene));
@@ -170,7 +170,7 @@ mod place {
     }
 
     /// Every poll brings a new waker, so that the one before is dropped by the crate.
-    pub fn polled_again<S: Scene>() -> Result<()> {
+    pub(crate) fn polled_again<S: Scene>() -> Result<()> {
         run(async {
             let scene = scene::<S>();
             let mut visit = visit(&scene);
@@ -185,7 +185,7 @@ mod place {
         })
     }
 
-    pub fn told<S: Scene>() -> Result<()> {
+    pub(crate) fn told<S: Scene>() -> Result<()> {
         run(async {
             let scene = scene::<S>();
             let first = create_task(visit(&scene));
@@ -201,7 +201,7 @@ mod place {
         })
     }
 
-    pub fn dropped<S: Scene>() -> Result<()> {
+    pub(crate) fn dropped<S: Scene>() -> Result<()> {
         run(async {
             let scene = scene::<S>();
             let first = hold(visit(&scene));
@@ -215,7 +215,7 @@ mod place {
         })
     }
 
-    pub fn woken_and_dropped<S: Scene>() -> Result<()> {
+    pub(crate) fn woken_and_dropped<S: Scene>() -> Result<()> {
         run(async {
             let scene = scene::<S>();
             let first = hold(visit(&scene));
@@ -229,7 +229,7 @@ mod place {
         })
     }
 
-    pub fn struck<S: Scene>() -> Result<()> {
+    pub(crate) fn struck<S: Scene>() -> Result<()> {
         run(async {
             let scene = scene::<S>();
             let first = create_task(wait_for(visit(&scene), secs(1)));
@@ -243,7 +243,7 @@ mod place {
         })
     }
 
-    pub fn shut_down<S: Scene>() -> Result<()> {
+    pub(crate) fn shut_down<S: Scene>() -> Result<()> {
         let scene = scene::<S>();
         run(async {
             create_task(visit(&scene));
@@ -262,7 +262,7 @@ mod place {
         Ok(())
     }
 
-    pub fn deadlocked<S: Scene>() {
+    pub(crate) fn deadlocked<S: Scene>() {
         let scene = scene::<S>();
         let stuck = run(async {
             create_task(scene.visit());
@@ -278,7 +278,7 @@ mod place {
         assert_eq!(scene.repr(), S::BLOCKED);
     }
 
-    pub fn unwinding<S: Scene>() {
+    pub(crate) fn unwinding<S: Scene>() {
         let scene = scene::<S>();
         let panics = || {
             run(async {

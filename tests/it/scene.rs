@@ -5,7 +5,7 @@ use soloop::{BoundedSemaphore, Condition, Event, Lock, Result, Semaphore};
 use std::{cell::Cell, fmt::Debug, future::Future, rc::Rc};
 
 /// A primitive that somebody stands in the way of, with a future that has to wait for it.
-pub trait Scene: Clone + 'static {
+pub(crate) trait Scene: Clone + 'static {
     /// How it looks while nobody waits, while one does, and when everybody has been served.
     const BLOCKED: &str;
     const ONE_WAITS: &str;
@@ -26,7 +26,7 @@ pub trait Scene: Clone + 'static {
 }
 
 /// What needs no wait is done at once.
-pub fn now<T>(coro: impl Future<Output = Result<T>>) -> T {
+pub(crate) fn now<T>(coro: impl Future<Output = Result<T>>) -> T {
     let result = coro.now_or_never().expect("it need not wait");
     result.expect("it succeeds")
 }
@@ -34,7 +34,7 @@ pub fn now<T>(coro: impl Future<Output = Result<T>>) -> T {
 macro_rules! scene {
     ($name:ident { $field:ident: $primitive:ty = $blocked:expr } $visit:block $unblock:block $($state:literal)*) => {
         #[derive(Clone)]
-        pub struct $name($primitive);
+        pub(crate) struct $name($primitive);
 
         impl Scene for $name {
             const BLOCKED: &str = scene!(@first $($state)*);
@@ -83,14 +83,14 @@ fn taken_semaphore() -> BoundedSemaphore {
 
 /// A condition, and whether what it is about has come true.
 #[derive(Clone)]
-pub struct Shelf(Condition, Rc<Cell<bool>>);
+pub(crate) struct Shelf(Condition, Rc<Cell<bool>>);
 
 impl Shelf {
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self(Condition::new(), Rc::default())
     }
 
-    pub fn condition(&self) -> &Condition {
+    pub(crate) fn condition(&self) -> &Condition {
         &self.0
     }
 
@@ -99,7 +99,7 @@ impl Shelf {
         move || shelf.get()
     }
 
-    pub fn stock(&self) {
+    pub(crate) fn stock(&self) {
         self.1.set(true);
         now(self.0.acquire());
         self.0.notify(1).expect("the lock is held");

@@ -229,6 +229,62 @@ fn a_barrier_opens_for_the_last_at_once_and_for_the_others_in_one_hop() {
     assert_eq!(trace, "t0 c 2 t1 a 0 b 1 t2");
 }
 
+#[test]
+fn a_barrier_that_has_drained_lets_those_at_the_door_in() {
+    let trace = trace_of(async {
+        let barrier = Barrier::new(2)?;
+        create_task(tell("a", barrier.wait()));
+        turns(1).await?;
+        for name in ["b", "c", "d"] {
+            create_task(tell(name, barrier.wait()));
+        }
+        ticks(4).await?;
+        say(format_args!("{barrier:?}")).await
+    });
+    let clean = "<Barrier [filling, waiters:0/2]>";
+    assert_eq!(trace, format!("t0 b 1 t1 a 0 t2 d 1 t3 c 0 {clean}"));
+}
+
+/// The lock is free, but it has been promised.
+#[test]
+fn a_newcomer_to_a_lock_stands_behind_the_woken() {
+    let trace = trace_of(async {
+        let lock = Lock::new();
+        lock.acquire().await?;
+        let waits = lock.clone();
+        create_task(async move {
+            waits.acquire().await?;
+            note("waiter");
+            waits.release()
+        });
+        turns(1).await?;
+        lock.release()?;
+        note(lock.locked());
+        lock.acquire().await?;
+        say("newcomer").await
+    });
+    assert_eq!(trace, "false waiter newcomer");
+}
+
+/// There is a permit left, but others come first.
+#[test]
+fn a_newcomer_to_a_semaphore_stands_behind_the_woken() {
+    let trace = trace_of(async {
+        let semaphore = Semaphore::new(0);
+        create_task(tell("a", semaphore.acquire()));
+        create_task(tell("b", semaphore.acquire()));
+        turns(1).await?;
+        for _ in 0..3 {
+            semaphore.release();
+        }
+        note(semaphore.locked());
+        semaphore.acquire().await?;
+        note("newcomer");
+        say(semaphore.locked()).await
+    });
+    assert_eq!(trace, "true a ok b ok newcomer true");
+}
+
 mod timers {
     use super::*;
 

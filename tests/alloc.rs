@@ -1,0 +1,306 @@
+//! What costs no allocation: a turn with nothing to do, and the steady state of every primitive.
+//!
+//! A binary of its own, since the allocator that counts is everybody's. It counts each thread's allocations apart.
+#![forbid(unsafe_code)]
+
+use allocation_counter::measure;
+use soloop::{
+    Barrier, BoundedSemaphore, Condition, Event, EventLoop, Lock, Result, Semaphore, Turn,
+    create_task, sleep, wait_for,
+};
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    hint::black_box,
+    rc::Rc,
+    time::Duration,
+};
+
+const MS: Duration = Duration::from_millis(1);
+
+/// How many rounds a counted stretch has: enough for anything that grows to grow.
+const ROUNDS: u64 = 1_000;
+
+/// How many allocations there are in turns of a loop whose tasks go round and round, once every buffer has its size.
+fn in_a_steady_state(start: impl FnOnce(&EventLoop)) -> u64 {
+    let mut event_loop = EventLoop::with_virtual_clock();
+    start(&event_loop);
+    let mut turns = || {
+        for _ in 0..ROUNDS {
+            let turn = event_loop.turn();
+            assert!(
+                matches!(turn, Turn::More | Turn::SleepUntil(_)),
+                "it goes on: {turn:?}"
+            );
+        }
+    };
+    turns();
+    measure(turns).count_total
+}
+
+/// Starts some tasks that each do the same over and over.
+fn tasks<F>(event_loop: &EventLoop, many: usize, round: impl Fn() -> F + Clone + 'static)
+where
+    F: Future<Output = Result<()>>,
+{
+    for _ in 0..many {
+        let round = round.clone();
+        drop(event_loop.create_task(async move {
+            loop {
+                round().await?;
+            }
+            #[expect(unreachable_code, reason = "it says what the coroutine would return")]
+            Ok(())
+        }));
+    }
+}
+
+async fn a_turn() -> Result<()> {
+    sleep(Duration::ZERO).await
+}
+
+#[test]
+fn the_counter_counts() {
+    let counted = measure(|| drop(black_box(Box::new(1))));
+    assert_eq!(counted.count_total, 1);
+    let spawning = in_a_steady_state(|event_loop| {
+        tasks(event_loop, 1, async || create_task(a_turn()).await);
+    });
+    assert!(spawning >= ROUNDS / 4, "a task is an allocation");
+}
+
+mod an_idle_turn_allocates_nothing {
+    use super::*;
+
+    fn allocations_of_idle_turns(mut event_loop: EventLoop) -> u64 {
+        let _first = event_loop.turn();
+        measure(|| {
+            for _ in 0..ROUNDS {
+                let _turn = black_box(event_loop.turn());
+            }
+        })
+        .count_total
+    }
+
+    #[test]
+    fn in_an_empty_loop() {
+        let event_loop = EventLoop::with_clock(|| Duration::ZERO);
+        assert_eq!(allocations_of_idle_turns(event_loop), 0);
+    }
+
+    #[test]
+    fn before_a_deadline() {
+        let event_loop = EventLoop::with_clock(|| Duration::ZERO);
+        event_loop.create_task(sleep(MS));
+        event_loop.create_task(wait_for(Event::new().wait(), 2 * MS));
+        assert_eq!(allocations_of_idle_turns(event_loop), 0);
+    }
+
+    #[test]
+    fn while_somebody_outside_has_a_waker() {
+        let event_loop = EventLoop::new();
+        let task = event_loop.create_task(Event::new().wait());
+        let _remote = task.handle().remote();
+        assert_eq!(allocations_of_idle_turns(event_loop), 0);
+    }
+}
+
+mod a_steady_state_allocates_nothing {
+    use super::*;
+
+    #[test]
+    fn of_yields() {
+        let allocations = in_a_steady_state(|event_loop| tasks(event_loop, 10, a_turn));
+        assert_eq!(allocations, 0);
+    }
+
+    #[test]
+    fn of_sleeps() {
+        let allocations = in_a_steady_state(|event_loop| {
+            for n in 1..=100 {
+                tasks(event_loop, 1, move || sleep(n * 7 * MS));
+            }
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    #[test]
+    fn of_timeouts_that_strike_and_that_do_not() {
+        let allocations = in_a_steady_state(|event_loop| {
+            let never = Event::new();
+            tasks(event_loop, 10, move || {
+                let struck = wait_for(never.wait(), MS);
+                async {
+                    assert!(struck.await.is_err());
+                    Ok(())
+                }
+            });
+            tasks(event_loop, 10, || wait_for(a_turn(), MS));
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    #[test]
+    fn of_a_contended_lock() {
+        let allocations = in_a_steady_state(|event_loop| {
+            let lock = Lock::new();
+            tasks(event_loop, 100, move || {
+                let entering = lock.enter();
+                async {
+                    let _held = entering.await?;
+                    a_turn().await
+                }
+            });
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    #[test]
+    fn of_an_event_that_is_set_and_cleared() {
+        let allocations = in_a_steady_state(|event_loop| {
+            let event = Event::new();
+            let setting = event.clone();
+            tasks(event_loop, 100, move || event.wait());
+            tasks(event_loop, 1, move || {
+                setting.set();
+                setting.clear();
+                a_turn()
+            });
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    #[test]
+    fn of_a_condition_that_is_waited_for_and_notified() {
+        let allocations = in_a_steady_state(|event_loop| {
+            let (condition, even) = (Condition::new(), Rc::new(Cell::new(false)));
+            for parity in [false, true] {
+                let (condition, even) = (condition.clone(), Rc::clone(&even));
+                tasks(event_loop, 10, move || {
+                    let (condition, even) = (condition.clone(), Rc::clone(&even));
+                    async move {
+                        let mut held = condition.enter().await?;
+                        held.wait_for(|| even.get() == parity).await?;
+                        even.set(!parity);
+                        held.notify_all()
+                    }
+                });
+            }
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    #[test]
+    fn of_contended_semaphores() {
+        let allocations = in_a_steady_state(|event_loop| {
+            let (permits, bounded) = (Semaphore::new(3), BoundedSemaphore::new(3));
+            tasks(event_loop, 50, move || {
+                let entering = permits.enter();
+                async {
+                    let _held = entering.await?;
+                    a_turn().await
+                }
+            });
+            tasks(event_loop, 50, move || {
+                let entering = bounded.enter();
+                async {
+                    let _held = entering.await?;
+                    a_turn().await
+                }
+            });
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    #[test]
+    fn of_a_barrier_that_fills_and_drains() {
+        let allocations = in_a_steady_state(|event_loop| {
+            let barrier = Barrier::new(10).expect("there are parties");
+            tasks(event_loop, 30, move || {
+                let waiting = barrier.wait();
+                async { waiting.await.map(drop) }
+            });
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    /// Whoever waits is cancelled, catches it, and waits again.
+    #[test]
+    fn of_cancels() {
+        let allocations = in_a_steady_state(|event_loop| {
+            let (lock, event, permits) = (Lock::new(), Event::new(), Semaphore::new(0));
+            let cancelled = Rc::new(Cell::new(0_u64));
+            let holder = lock.clone();
+            drop(event_loop.create_task(async move {
+                let _held = holder.enter().await?;
+                Event::new().wait().await
+            }));
+            let task = event_loop.create_task(async move {
+                loop {
+                    let waits = [
+                        lock.acquire().await,
+                        event.wait().await,
+                        permits.acquire().await,
+                    ];
+                    assert!(waits.iter().all(Result::is_err));
+                    cancelled.set(cancelled.get() + 1);
+                }
+                #[expect(unreachable_code, reason = "it says what the coroutine would return")]
+                Ok(())
+            });
+            let task = task.handle();
+            tasks(event_loop, 1, move || {
+                task.cancel();
+                a_turn()
+            });
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    /// A future is polled once and dropped: its waiter, its place in the queue and its timer are given back.
+    #[test]
+    fn of_drops() {
+        let allocations = in_a_steady_state(|event_loop| {
+            let (lock, event) = (Lock::new(), Event::new());
+            let holder = lock.clone();
+            drop(event_loop.create_task(async move {
+                let _held = holder.enter().await?;
+                Event::new().wait().await
+            }));
+            tasks(event_loop, 10, move || {
+                let (locking, waiting) = (lock.acquire(), wait_for(event.wait(), MS));
+                async {
+                    futures::pin_mut!(locking, waiting);
+                    let both = futures::future::select(locking, waiting);
+                    let either = futures::future::select(both, std::future::ready(()));
+                    drop(either.await);
+                    a_turn().await
+                }
+            });
+        });
+        assert_eq!(allocations, 0);
+    }
+
+    /// A task's result is awaited where the task was kept: the allocation is the task's own.
+    #[test]
+    fn of_a_task_but_for_the_task() {
+        let done = Rc::new(RefCell::new(0_u64));
+        let count = Rc::clone(&done);
+        let allocations = in_a_steady_state(move |event_loop| {
+            tasks(event_loop, 1, move || {
+                let task = create_task(a_turn());
+                let done = Rc::clone(&done);
+                async move {
+                    task.await?;
+                    *done.borrow_mut() += 1;
+                    Ok(())
+                }
+            });
+        });
+        let tasks = *count.borrow() / 2; // the other half came before
+        assert!(
+            allocations.abs_diff(tasks) <= 1,
+            "{allocations} for {tasks} tasks"
+        );
+    }
+}

@@ -1,0 +1,12 @@
+//! CPython is the judge: random programs must print, line for line, what they print on its asyncio.
+//!
+//! Read `README.md` first.
+#![forbid(unsafe_code)]
+
+mod cpython;
+mod generator;
+mod interpreter;
+mod live;
+mod program;
+mod recording;
+mod shrink;

@@ -1,0 +1,194 @@
+//! What a change of one line in `src/` would break, and no other module's tests would notice.
+
+use crate::kit::*;
+use futures::FutureExt;
+use soloop::{
+    BoundedSemaphore, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, create_task,
+    wait_for, wrap_future,
+};
+use std::{
+    cell::RefCell,
+    error::Error as _,
+    future::{Future, pending},
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    time::Duration,
+};
+
+/// A future that is over says so when it is polled once more.
+mod polled_after_its_end {
+    use super::*;
+
+    fn panics<F: Future<Output = Result<()>> + 'static>(future: F) -> bool {
+        let mut future = future.boxed_local();
+        run(future.as_mut()).expect("it ends well");
+        let again = catch_unwind(AssertUnwindSafe(|| run(future)));
+        let text = again.expect_err("it panics");
+        let text = match text.downcast::<&str>() {
+            Ok(text) => (*text).into(),
+            Err(text) => *text.downcast::<String>().expect("a panic has a text"),
+        };
+        text.contains("polled again")
+    }
+
+    #[test]
+    fn an_acquire_panics() {
+        assert!(panics(Lock::new().acquire()));
+    }
+
+    #[test]
+    fn a_sleep_panics() {
+        assert!(panics(soloop::sleep(secs(1))));
+    }
+
+    #[test]
+    fn a_wait_for_panics() {
+        assert!(panics(wait_for(nap(1), secs(2))));
+    }
+}
+
+/// A wait that began in a loop, and is polled when that is over.
+mod polled_outside {
+    use super::*;
+
+    const REFUSED: &str = "RuntimeError: no running event loop";
+
+    #[test]
+    fn a_condition_cannot_take_the_lock_back() -> Result<()> {
+        let condition = Condition::new();
+        let mut wait = condition.wait().boxed_local();
+        run(async {
+            condition.acquire().await?;
+            start(&mut wait).await;
+            condition.acquire().await?;
+            condition.notify(1)?;
+            turns(1).await?;
+            // Woken, it waits for the lock.
+            start(&mut wait).await;
+            Ok(())
+        })?;
+        assert_eq!(wait.now_or_never().map(outcome), Some(REFUSED.into()));
+        assert_eq!(format!("{condition:?}"), "<Condition [locked]>");
+        Ok(())
+    }
+
+    #[test]
+    fn a_task_that_has_not_ended_cannot_be_awaited() {
+        let event_loop = EventLoop::with_virtual_clock();
+        let task = event_loop.create_task(nap(1));
+        assert_eq!(task.now_or_never().map(outcome), Some(REFUSED.into()));
+    }
+
+    #[test]
+    fn a_bare_yield_is_refused() -> Result<()> {
+        let mut bare = turns(1).boxed_local();
+        run(async {
+            start(&mut bare).await;
+            Ok(())
+        })?;
+        assert_eq!(bare.now_or_never().map(outcome), Some(REFUSED.into()));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_report_names_what_is_wrapped() {
+    let stuck = run(async {
+        create_task(wrap_future(pending::<()>()));
+        Event::new().wait().await
+    });
+    let Err(Error::Deadlock(report)) = stuck else {
+        panic!("{stuck:?}")
+    };
+    let tasks: Vec<_> = report.tasks().collect();
+    let waits = [
+        ("Task-1", "<Event [unset, waiters:1]>"),
+        ("Task-2", "a future from elsewhere"),
+    ];
+    assert_eq!(tasks, waits);
+}
+
+#[test]
+fn an_error_from_elsewhere_has_the_source_that_it_had() {
+    let error = Error::other(Error::other("deep").to_string());
+    assert!(error.source().is_none());
+    let inner: std::result::Result<u8, _> = "many".parse();
+    #[derive(Debug)]
+    struct Outer(std::num::ParseIntError);
+    impl std::fmt::Display for Outer {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("outer")
+        }
+    }
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+    let error = Error::other(Outer(inner.expect_err("no number")));
+    let source = error.source().expect("the outer error has one");
+    assert_eq!(source.to_string(), "invalid digit found in string");
+}
+
+#[test]
+fn what_is_held_says_what_holds_it() -> Result<()> {
+    run(async {
+        let held = Lock::new().enter().await?;
+        assert_eq!(format!("{held:?}"), "LockGuard(<Lock [locked]>)");
+        let held = Condition::new().enter().await?;
+        assert_eq!(format!("{held:?}"), "ConditionGuard(<Condition [locked]>)");
+        let held = Semaphore::new(1).enter().await?;
+        assert_eq!(format!("{held:?}"), "SemaphoreGuard(<Semaphore [locked]>)");
+        let held = BoundedSemaphore::new(2).enter().await?;
+        let shown = "SemaphoreGuard(<BoundedSemaphore [unlocked, value:1]>)";
+        assert_eq!(format!("{held:?}"), shown);
+        Ok(())
+    })
+}
+
+#[test]
+fn a_loop_and_a_remote_handle_can_be_printed() {
+    let mut event_loop = EventLoop::with_virtual_clock();
+    event_loop.run(nap(3)).expect("main ends well");
+    assert_eq!(format!("{event_loop:?}"), "EventLoop { time: 3s, .. }");
+    let task = event_loop.create_task(nap(1));
+    let remote = task.handle().remote();
+    assert_eq!(format!("{remote:?}"), "RemoteTask { .. }");
+    drop(event_loop);
+}
+
+#[test]
+fn a_default_loop_has_the_real_clock() {
+    let mut event_loop = EventLoop::default();
+    let begun = std::time::Instant::now();
+    let napped = event_loop.run(soloop::sleep(Duration::from_millis(20)));
+    assert!(napped.is_ok() && begun.elapsed() >= Duration::from_millis(20));
+}
+
+/// The permits that are left when a waiter leaves go to the others at once, and not only when one of those runs.
+#[test]
+fn a_wait_for_a_permit_that_is_dropped_wakes_those_whom_it_kept_waiting() -> Result<()> {
+    run(async {
+        let permits = Rc::new(RefCell::new(Vec::new()));
+        let semaphore = Semaphore::new(0);
+        let mut first = semaphore.acquire().boxed_local();
+        start(&mut first).await;
+        semaphore.release();
+        semaphore.release();
+        // There is a permit, but the first, who has been woken, has not run yet.
+        for name in ["second", "third"] {
+            let (semaphore, permits) = (semaphore.clone(), permits.clone());
+            create_task(async move {
+                semaphore.acquire().await?;
+                permits.borrow_mut().push(name);
+                Ok(())
+            });
+        }
+        turns(2).await?;
+        assert_eq!(format!("{semaphore:?}"), "<Semaphore [locked, waiters:3]>");
+        drop(first);
+        turns(2).await?;
+        assert_eq!(*permits.borrow(), ["second", "third"]);
+        Ok(())
+    })
+}
