@@ -251,6 +251,7 @@ impl Drop for EventLoop {
     fn drop(&mut self) {
         self.shared.closed.set(true);
         self.shared.drop_all_tasks();
+        self.shared.inbox.close();
     }
 }
 

@@ -137,6 +137,8 @@ struct Posts {
     hook: Option<Arc<dyn Fn() + Send + Sync>>,
     /// The same for the executor that drives the loop.
     host: Option<Waker>,
+    /// The loop is gone. A waker that was kept here would keep the inbox, and so itself.
+    closed: bool,
 }
 
 impl Inbox {
@@ -244,10 +246,23 @@ impl Inbox {
 
     fn knock(&self, leave: impl FnOnce(&mut Posts)) {
         let mut posts = self.lock();
+        if posts.closed {
+            return;
+        }
         leave(&mut posts);
         self.rung.store(true, Ordering::Release);
         self.bell.notify_one();
         self.tell_host(posts);
+    }
+
+    /// The loop is gone: forgets what has arrived, and whom to tell of it.
+    pub(crate) fn close(&self) {
+        let closed = Posts {
+            closed: true,
+            ..Posts::default()
+        };
+        let left = mem::replace(&mut *self.lock(), closed);
+        drop(left);
     }
 
     fn lock(&self) -> MutexGuard<'_, Posts> {

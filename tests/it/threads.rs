@@ -413,3 +413,38 @@ fn wake_the_executor_that_drives_the_loop() {
     });
     assert_eq!(returned.unwrap(), ROUNDS);
 }
+
+/// What has arrived for a loop goes with the loop, and takes the inbox along.
+#[test]
+fn that_wake_a_loop_for_the_last_time_leave_nothing_behind() {
+    let hooked = Arc::new(());
+    for ends_by_itself in [false, true] {
+        let bell = Bell::default();
+        let mut event_loop = EventLoop::with_virtual_clock();
+        let alive = hooked.clone();
+        event_loop.on_wake(move || {
+            let _: &Arc<()> = &alive;
+        });
+        let (hung, rung) = (bell.clone(), bell.clone());
+        drop(event_loop.create_task(async move {
+            let ring = OnDrop(move || {
+                let bell = rung.clone();
+                thread::spawn(move || bell.ring()).join().expect("no panic");
+            });
+            poll_fn(|cx| {
+                hung.hang(cx.waker());
+                Poll::<()>::Pending
+            })
+            .await;
+            drop(ring);
+            Ok(())
+        }));
+        if ends_by_itself {
+            event_loop.run(turns(2)).expect("main ends well");
+        } else {
+            assert!(matches!(event_loop.turn(), Turn::AwaitWake));
+        }
+        drop(event_loop);
+    }
+    assert_eq!(Arc::strong_count(&hooked), 1, "the hooks are gone");
+}
