@@ -18,6 +18,9 @@ pub mod pages {
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 
+    #[doc = include_str!("../docs/performance.md")]
+    pub mod performance {}
+
     #[doc = include_str!("../docs/design.md")]
     pub mod design {}
 }
