@@ -94,6 +94,9 @@ impl EventLoop {
     /// As [`turn`](Self::turn).
     pub fn run_until_stalled(&mut self, max_turns: usize) -> Turn {
         let _running = self.running();
+        if let Some(turn) = self.shared.still_idle() {
+            return turn;
+        }
         for _ in 1..max_turns {
             self.shared.turn_once(None);
             let turn = self.shared.after_turn();
@@ -198,6 +201,24 @@ impl Loop {
         }
         self.stepping(main, |stepping| self.turn(stepping));
         matches!(self.open(State::end_turn), Rest::Stop)
+    }
+
+    /// How things stand for a host that was left idle and comes back although nothing has happened: a turn would be empty.
+    fn still_idle(&self) -> Option<Turn> {
+        if !self.inbox.is_idle() || self.inbox.is_rung() {
+            return None;
+        }
+        let (alive, ready, deadline) =
+            self.open(|state| (state.alive, !state.ready.is_empty(), state.wheel.earliest()));
+        let awaited = self.inbox.can_be_woken();
+        match deadline {
+            _ if ready => None,
+            _ if alive == 0 => Some(Turn::Empty),
+            Some(deadline) if self.clock.jumps() || deadline <= self.now() => None,
+            Some(deadline) => Some(Turn::SleepUntil(deadline)),
+            None if awaited => Some(Turn::AwaitWake),
+            None => None,
+        }
     }
 
     /// How things stand. If there is nothing to do, the host is told of the next thing that there is.

@@ -208,6 +208,11 @@ impl Inbox {
         idle
     }
 
+    /// Whether the host was left with nothing to do, and nothing has come since.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.idle.load(Ordering::Acquire)
+    }
+
     /// The loop has something to do again.
     pub(crate) fn become_busy(&self) {
         if self.idle.load(Ordering::Acquire) {

@@ -315,6 +315,10 @@ impl<'a> Writer<'a> {
                 };
                 self.push(steps, act);
             }
+            Topic::Look if self.dice.percent(50) => {
+                let act = Act::Peek(self.dice.below(self.kinds.len()));
+                self.push(steps, act);
+            }
             Topic::Look => {
                 let who = self.who();
                 let act = match self.dice.percent(80) {
@@ -445,6 +449,10 @@ impl<'a> Writer<'a> {
             }
             false => self.inner(scope),
         };
+        if self.dice.percent(8) {
+            self.push(&mut body, Act::Uncancel(Who::Me));
+            self.push(&mut body, Act::Cancel(Who::Me));
+        }
         for _ in 0..self.dice.pick(&[0, 0, 0, 1, 1, 2]) {
             let inner = if self.dice.percent(50) {
                 limit
@@ -540,7 +548,7 @@ impl<'a> Writer<'a> {
             };
             return self.push(steps, act);
         }
-        if self.kinds.is_empty() || self.dice.percent(15) {
+        if self.dice.percent(15) {
             return self.sleep(steps);
         }
         let p = self.dice.below(self.kinds.len());
@@ -559,9 +567,6 @@ impl<'a> Writer<'a> {
     fn wake(&mut self, steps: &mut Vec<Step>, guard: bool) {
         if guard && self.dice.percent(50) {
             return self.notify(steps, Target::Guard);
-        }
-        if self.kinds.is_empty() {
-            return self.variable(steps);
         }
         let p = self.dice.below(self.kinds.len());
         match self.kinds[p] {
@@ -585,7 +590,7 @@ impl<'a> Writer<'a> {
                 0 => self.wake(steps, scope.guard),
                 1 => self.push(steps, Act::Sleep(0)),
                 2 => {
-                    let p = self.dice.below(self.kinds.len().max(1));
+                    let p = self.dice.below(self.kinds.len());
                     match self.kinds.get(p) {
                         Some(kind) if is_held(kind) => self.push(steps, Act::Acquire(p)),
                         _ => self.cancel(steps),

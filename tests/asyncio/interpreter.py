@@ -98,6 +98,13 @@ def look(primitive):
     return f"<{type(primitive).__name__}{text[text.rindex(' ['):]}"
 
 
+def answers(primitive):
+    """What the primitive says of itself."""
+    if isinstance(primitive, asyncio.Barrier):
+        return f"{primitive.parties} {primitive.n_waiting} {primitive.broken}"
+    return primitive.is_set() if isinstance(primitive, asyncio.Event) else primitive.locked()
+
+
 def awaited(task):
     """What a task waits for: a primitive, the innermost but for a barrier's own, or another task."""
     found, coro = None, task.get_coro()
@@ -155,7 +162,7 @@ class Member:
         """Main shows how it leaves the primitives."""
         if self.number == 0:
             for number in range(len(self.world.primitives)):
-                self.line("left", number, number)
+                self.line("left", answers(self.world.primitives[number]), number)
 
 
 class World:
@@ -458,6 +465,10 @@ class Parser:
     def step_abort(self, word, rest, caught):
         p = int(rest)
         return suspending(word, caught, lambda me: me.world.primitives[p].abort(), p)
+
+    def step_peek(self, word, rest, caught):
+        p = int(rest)
+        return plain(word, caught, lambda me, guard: answers(me.world.primitives[p]), p)
 
     # Blocks
 

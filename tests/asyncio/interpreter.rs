@@ -235,6 +235,21 @@ impl Primitive {
         }
     }
 
+    /// What the primitive says of itself.
+    fn answers(&self) -> String {
+        match self {
+            Self::Lock(lock) => truth(lock.locked()).into(),
+            Self::Event(event) => truth(event.is_set()).into(),
+            Self::Condition(condition) => truth(condition.locked()).into(),
+            Self::Semaphore(semaphore) => truth(semaphore.locked()).into(),
+            Self::BoundedSemaphore(semaphore) => truth(semaphore.locked()).into(),
+            Self::Barrier(barrier) => {
+                let (parties, waiting) = (barrier.parties(), barrier.n_waiting());
+                format!("{parties} {waiting} {}", truth(barrier.broken()))
+            }
+        }
+    }
+
     async fn wait(&self) -> Result<Option<usize>> {
         match self {
             Self::Event(event) => event.wait().await.map(|()| None),
@@ -309,7 +324,7 @@ async fn function(me: Me, number: usize) -> Flow {
     let value = me.told("end", value, shown, None);
     if me.number == 0 {
         for number in 0..me.world.primitives.len() {
-            me.line("left", number, Some(number));
+            me.line("left", me.primitive(number).answers(), Some(number));
         }
     }
     value
@@ -372,6 +387,10 @@ fn plain(me: &Me, act: &Act, guard: &Guard) -> Option<Flow> {
             Some((p, guard)) => (guard.notify_all(), *p),
             None => return told("no guard".into()),
         },
+        Act::Peek(p) => {
+            me.line(&word, me.primitive(*p).answers(), Some(*p));
+            return Some(Ok(None));
+        }
         Act::Spawn { slot, function } => {
             let full = world.members.borrow().len() == MEMBERS;
             if full || *function >= world.functions.len() {

@@ -78,6 +78,7 @@ pub(crate) enum Act {
     WaitFor(Target, Predicate),
     Reset(usize),
     Abort(usize),
+    Peek(usize),
     With(usize, Vec<Step>),
     Within(Option<u32>, Vec<Step>),
     Finally(Vec<Step>, Vec<Step>),
@@ -205,6 +206,7 @@ impl Words<'_> {
             }
             "reset" => Act::Reset(some!(index())),
             "abort" => Act::Abort(some!(index())),
+            "peek" => Act::Peek(some!(index())),
             "with" => Act::With(some!(index()), self.block()?),
             "within" => Act::Within(some!(limit(rest)), self.block()?),
             "fin" => Act::Finally(self.block()?, self.block()?),
@@ -327,6 +329,7 @@ impl Act {
             }
             Self::Reset(p) => format!("reset{p}"),
             Self::Abort(p) => format!("abort{p}"),
+            Self::Peek(p) => format!("peek{p}"),
             Self::With(p, _) => format!("with{p}"),
             Self::Within(limit, _) => format!("within{}", ticks(limit)),
             Self::Finally(..) => "fin".into(),

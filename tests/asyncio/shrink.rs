@@ -174,6 +174,7 @@ fn touched(act: &mut Act) -> Option<&mut usize> {
         | Act::Clear(p)
         | Act::Reset(p)
         | Act::Abort(p)
+        | Act::Peek(p)
         | Act::With(p, _)
         | Act::Wait(Target::Primitive(p))
         | Act::Notify(Target::Primitive(p), _)
