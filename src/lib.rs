@@ -7,6 +7,7 @@ mod scope;
 mod sync;
 mod task;
 mod time;
+pub mod trace;
 mod waiter;
 
 /// Pages to read, whose listings all run.
