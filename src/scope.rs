@@ -11,6 +11,7 @@ use std::mem;
 
 use crate::{
     event_loop::{
+        Cause,
         key::{TaskKey, TimerKey, WaiterKey},
         state::State,
     },
@@ -138,6 +139,7 @@ impl State {
         let youngest = scope.youngest;
         // Its task may have ended and handed it out. Whoever polls it next is told.
         let Some(task) = task else { return };
+        self.write_request(task);
         let slot = self.slot_mut(task);
         slot.cancels += 1;
         slot.strikes += 1;
@@ -146,11 +148,11 @@ impl State {
         }
         let mut inner = Vec::new();
         if self.tell(youngest, polled, &mut inner) {
-            self.queue_step(task);
+            self.queue_step(task, Cause::Request);
         } else if !inner.is_empty() {
             self.scope_flags(key).clear(REQUESTED);
         } else {
-            self.queue_step(task);
+            self.queue_step(task, Cause::Request);
             self.wake_foreign(key);
         }
         self.request_all(inner);

@@ -32,10 +32,11 @@ use pin_project_lite::pin_project;
 use crate::{
     error::{AWAITS_ITSELF, Error, NEVER_RETRIEVED, Result, UNHANDLED_AT_SHUTDOWN},
     event_loop::{
-        Handle, Loop, TaskWaker,
+        Cause, Handle, Loop, TaskWaker,
         key::{TaskKey, WaiterKey},
         state::{Errand, State},
     },
+    trace::{EventKind, Finish, Requester},
     waiter::{Kind, Settled, Waits, Wake},
 };
 
@@ -608,7 +609,9 @@ impl<F: Future<Output = Result<T>>, T> Step for Main<F, T> {
     }
 
     fn error(&self) -> Option<Error> {
-        None
+        self.result
+            .as_ref()
+            .and_then(|result| result.as_ref().err().cloned())
     }
 }
 
@@ -668,14 +671,21 @@ pub(crate) const MAIN: Flags = Flags(1 << 13);
 pub(crate) const ADOPTED: Flags = Flags(1 << 15);
 /// A bare yield of it was polled with a combinator's waker, which is to be woken when its next step begins.
 pub(crate) const YIELDED_INSIDE: Flags = Flags(1 << 16);
+/// A recorder looks on.
+pub(crate) const TRACED: Flags = Flags(1 << 17);
 /// A scope's timer has struck.
 pub(crate) const STRUCK: Flags = Flags(1 << 14);
 
 /// What makes a step begin in another way than most.
-const UNUSUAL: Flags = DONE.or(REQUESTED).or(ADOPTED).or(YIELDED_INSIDE);
+const UNUSUAL: Flags = DONE.or(REQUESTED).or(ADOPTED).or(YIELDED_INSIDE).or(TRACED);
 
 /// What makes a return end a task in another way than most.
-const UNUSUAL_END: Flags = REQUESTED.or(ADOPTED).or(YIELDED_INSIDE).or(MAIN).or(DOOMED);
+const UNUSUAL_END: Flags = REQUESTED
+    .or(ADOPTED)
+    .or(YIELDED_INSIDE)
+    .or(MAIN)
+    .or(DOOMED)
+    .or(TRACED);
 
 /// What a slot is still needed for when its task has ended and a [`Task`] is all that refers to it.
 const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
@@ -688,7 +698,7 @@ pub(crate) struct Slot {
     /// The waker that was given out for it, as long as a clone is left.
     waker: Weak<TaskWaker>,
     /// Its place in the order of creation.
-    number: u64,
+    pub(crate) number: u64,
     /// The youngest of its waiters that stand in no scope.
     pub(crate) youngest: Option<WaiterKey>,
     /// The waiter of whoever awaits it.
@@ -790,8 +800,11 @@ impl State {
             cancels: 0,
             strikes: 0,
             handles,
-            flags,
+            flags: flags.or(self.traced),
         }));
+        if self.traced != Flags::NONE {
+            self.write_spawn(key);
+        }
         self.ready.push(Handle::Step(key));
         self.announce();
         key
@@ -799,10 +812,23 @@ impl State {
 
     /// Queues a task's step, unless it is queued or has ended.
     #[inline]
-    pub(crate) fn queue_step(&mut self, key: TaskKey) {
+    pub(crate) fn queue_step(&mut self, key: TaskKey, cause: Cause) {
         let slot = &mut self.tasks[key.index()];
-        if !slot.flags.has(QUEUED.or(DONE)) {
+        if !slot.flags.has(QUEUED.or(DONE).or(TRACED)) {
             slot.flags.set(QUEUED);
+            self.ready.push(Handle::Step(key));
+            self.announce();
+        } else if slot.flags.has(TRACED) {
+            self.queue_traced(key, cause);
+        }
+    }
+
+    #[cold]
+    fn queue_traced(&mut self, key: TaskKey, cause: Cause) {
+        self.write_wake(key, cause);
+        let flags = &mut self.slot_mut(key).flags;
+        if !flags.has(QUEUED.or(DONE)) {
+            flags.set(QUEUED);
             self.ready.push(Handle::Step(key));
             self.announce();
         }
@@ -873,6 +899,7 @@ impl State {
         }
         self.steps = self.steps.wrapping_add(1);
         self.current = Some(key);
+        self.write_current(EventKind::Stepped);
         let steps = self.steps;
         let slot = self.slot_mut(key);
         slot.begin_step(steps, body);
@@ -902,7 +929,7 @@ impl State {
     #[inline]
     fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
         let slot = &mut self.tasks[key.index()];
-        if slot.flags.has(REQUESTED.or(RAISING)) {
+        if slot.flags.has(REQUESTED.or(RAISING).or(TRACED)) {
             return false;
         }
         slot.flags.clear(RUNNING);
@@ -959,7 +986,7 @@ impl State {
             None => {
                 self.slot_mut(key).body = body.take();
                 if self.yields > 0 {
-                    self.queue_step(key);
+                    self.queue_step(key, Cause::Yield);
                 }
             }
             Some(_) => {}
@@ -1049,6 +1076,15 @@ impl State {
     /// The end of a task that was dropped where it stood: it is cancelled to whoever looks, or awaits it. Returns the body if
     /// nobody can.
     pub(crate) fn end_dropped(&mut self, key: TaskKey, body: Unclaimed) -> Unclaimed {
+        let was_running = self.slot(key).flags.has(RUNNING);
+        self.write_end(
+            key,
+            if was_running {
+                Finish::Panicked
+            } else {
+                Finish::Dropped
+            },
+        );
         let slot = self.slot_mut(key);
         slot.flags
             .clear(RUNNING.or(RAISING).or(REQUESTED).or(DOOMED).or(MAIN));
@@ -1173,6 +1209,7 @@ impl State {
 
     pub(crate) fn set_name(&mut self, key: TaskKey, name: String) {
         self.slot_mut(key).flags.set(NAMED);
+        self.write_name(key, &name);
         self.names.insert(key, name.into());
     }
 
@@ -1211,11 +1248,13 @@ impl State {
             if !slot.flags.has(VISITED.or(DONE)) {
                 slot.cancels += 1;
                 slot.flags.set(REQUESTED);
+                self.write_request(key);
+                let slot = self.slot_mut(key);
                 if !slot.flags.has(QUEUED.or(RUNNING)) {
                     let (youngest, last_step) = (slot.youngest, slot.last_step);
                     let asked = todo.len();
                     if self.tell(youngest, last_step, &mut todo) {
-                        self.queue_step(key);
+                        self.queue_step(key, Cause::Request);
                     } else if todo.len() > asked {
                         // Those it awaits are cancelled in its place, and it hears of that from them.
                         self.slot_mut(key).flags.clear(REQUESTED);
@@ -1223,7 +1262,7 @@ impl State {
                         visited.push(key);
                         todo[asked..].reverse();
                     } else {
-                        self.queue_step(key);
+                        self.queue_step(key, Cause::Request);
                     }
                 }
             }
@@ -1261,7 +1300,7 @@ impl State {
         let (youngest, last_step) = (slot.youngest, slot.last_step);
         let mut inner = Vec::new();
         if self.tell(youngest, last_step, &mut inner) {
-            self.queue_step(key);
+            self.queue_step(key, Cause::Request);
         } else if !inner.is_empty() {
             self.slot_mut(key).flags.clear(REQUESTED);
         } else if self.yields > 0 {
@@ -1269,7 +1308,7 @@ impl State {
         } else if self.slot(key).flags.has(RAISING) {
             return true;
         } else {
-            self.queue_step(key);
+            self.queue_step(key, Cause::Request);
         }
         self.request_all(inner);
         false
@@ -1310,9 +1349,11 @@ impl State {
         for &task in &doomed {
             self.slot_mut(task).flags.set(DOOMED);
         }
-        for &task in &doomed {
-            self.cancel(task);
-        }
+        self.on_behalf_of(Requester::Shutdown, |state| {
+            for &task in &doomed {
+                state.cancel(task);
+            }
+        });
         self.doomed
     }
 

@@ -29,17 +29,25 @@ use std::{
 use crate::{
     error::{Error, OTHER_LOOP, Result},
     event_loop::{
-        Loop,
+        Cause, Loop, journal,
         key::{QueueKey, TaskKey, TimerKey, WaiterKey, WakerKey},
         state::{Errand, State},
     },
     scope::Scope,
     task::{Flags, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
+    trace::EventKind,
 };
 
-/// What can be waited for, by the name it has in reports.
+/// What can be waited for, by the names it has in reports. All of it is the crate's own code.
 pub(crate) trait Named {
+    /// Its `repr`. May look into the state.
     fn name(&self) -> String;
+
+    /// What it is: `Lock`.
+    fn kind(&self) -> &'static str;
+
+    /// The name that it was given.
+    fn given_name(&self) -> Option<&str>;
 }
 
 /// A primitive's queue: the tasks that wait for it, first come first served.
@@ -48,6 +56,8 @@ pub(crate) struct Queue {
     home: OnceCell<(Rc<Loop>, QueueKey)>,
     /// Which primitive a report should name: this one, or the one that it is a part of.
     owner: OnceCell<Weak<dyn Named>>,
+    /// What the user calls the primitive.
+    given_name: OnceCell<Box<str>>,
     /// How many waiters there are, done ones included.
     len: Cell<usize>,
     /// Whether a done waiter keeps its place.
@@ -60,6 +70,7 @@ impl Queue {
         Self {
             home: OnceCell::new(),
             owner: OnceCell::new(),
+            given_name: OnceCell::new(),
             len: Cell::new(0),
             keeps_place: true,
         }
@@ -70,6 +81,7 @@ impl Queue {
         Self {
             home: OnceCell::new(),
             owner: OnceCell::new(),
+            given_name: OnceCell::new(),
             len: Cell::new(0),
             keeps_place: false,
         }
@@ -81,9 +93,35 @@ impl Queue {
         let _ = self.owner.set(owner);
     }
 
+    /// Gives the primitive a name. The first one stays.
+    pub(crate) fn give_name(&self, name: String) {
+        let _ = self.given_name.set(name.into());
+    }
+
+    pub(crate) fn given_name(&self) -> Option<&str> {
+        self.given_name.get().map(AsRef::as_ref)
+    }
+
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.len.get()
+    }
+
+    /// The running task passes a primitive that can be held, or gives it back: for a recorder, if there is one.
+    #[inline]
+    pub(crate) fn tell_recorder(&self, primitive: &Rc<impl Named + 'static>, held: Held) {
+        if journal::is_written() {
+            self.write_down(Rc::downgrade(primitive) as _, held);
+        }
+    }
+
+    #[cold]
+    fn write_down(&self, primitive: Weak<dyn Named>, held: Held) {
+        // What is a part of another primitive is nobody's to hold.
+        let home = self.home.get().map(|(home, _)| Rc::clone(home));
+        if let (None, Some(home)) = (self.owner.get(), home.or_else(Loop::current)) {
+            home.open(|state| state.write_holding(&primitive, held));
+        }
     }
 
     /// Whether nobody waits, or everybody who does has been cancelled.
@@ -190,6 +228,13 @@ impl Drop for Queue {
             home.open(|state| state.queues.remove(queue.index()));
         }
     }
+}
+
+/// What becomes of a primitive that can be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    Begins,
+    Ends,
 }
 
 /// A waiter in no queue, and the future of its wake: a sleep, say. Removed when dropped.
@@ -311,7 +356,7 @@ pub(crate) enum Kind {
 /// A waiter as the loop keeps it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiter {
-    wake: Wake,
+    pub(crate) wake: Wake,
     pub(crate) kind: Kind,
     /// Whom to queue. None once the task has ended and the future has survived it.
     pub(crate) task: Option<TaskKey>,
@@ -347,7 +392,7 @@ pub(crate) struct WaitList {
     woken: u32,
     cancelled: u32,
     keeps_place: bool,
-    owner: Weak<dyn Named>,
+    pub(crate) owner: Weak<dyn Named>,
 }
 
 impl WaitList {
@@ -507,7 +552,7 @@ impl State {
             }
         }
         if let Some(task) = task {
-            self.queue_step(task);
+            self.queue_step(task, Cause::Waiter(first));
         }
         if is_foreign {
             self.wake_foreign(first);
@@ -535,7 +580,7 @@ impl State {
             }
         }
         if let Some(task) = task {
-            self.queue_step(task);
+            self.queue_step(task, Cause::Waiter(key));
         }
         self.wake_foreign(key);
     }
@@ -756,6 +801,7 @@ impl State {
         if !self.raising {
             return;
         }
+        self.write_current(EventKind::CancelDelivered);
         let mut scope = self.scope;
         while let Some(key) = scope {
             settle_request(self.scope_flags(key));
@@ -919,30 +965,38 @@ impl State {
         }
     }
 
-    /// What a task waits for, for a report.
-    pub(crate) fn waits(&self, youngest: Option<WaiterKey>, step: u32) -> Waits {
+    /// The waiters by which a task waits, the eldest first.
+    pub(crate) fn awaited(&self, youngest: Option<WaiterKey>, step: u32) -> Vec<WaiterKey> {
         let mut todo = Vec::new();
         let mut next = self.list(youngest, step, &mut todo);
-        let mut waits = Vec::new();
+        let mut awaited = Vec::new();
         while let Some(key) = next {
             let waiter = &self.waiters[key.index()];
-            match &waiter.kind {
-                Kind::Scope(scope) => {
-                    next = self.list(scope.youngest, waiter.polled, &mut todo);
-                    continue;
-                }
-                Kind::Queue { queue, .. } => {
-                    waits.push(Wait::Primitive(self.queues[queue.index()].owner.clone()))
-                }
-                Kind::Join { task } => waits.push(Wait::Words(self.describe_task(*task))),
-                Kind::Sleep { .. } | Kind::Relay { .. } | Kind::Yield => {
-                    waits.push(Wait::Words("a timer".into()))
-                }
-                Kind::Foreign => waits.push(Wait::Words("a future from elsewhere".into())),
+            if let Kind::Scope(scope) = &waiter.kind {
+                next = self.list(scope.youngest, waiter.polled, &mut todo);
+            } else {
+                awaited.push(key);
+                next = todo.pop();
             }
-            next = todo.pop();
         }
-        Waits(waits)
+        awaited
+    }
+
+    /// What a task waits for, for a report.
+    pub(crate) fn waits(&self, youngest: Option<WaiterKey>, step: u32) -> Waits {
+        let awaited = self.awaited(youngest, step).into_iter();
+        Waits(awaited.map(|waiter| self.wait(waiter)).collect())
+    }
+
+    fn wait(&self, waiter: WaiterKey) -> Wait {
+        match &self.waiters[waiter.index()].kind {
+            Kind::Queue { queue, .. } => {
+                Wait::Primitive(Weak::clone(&self.queues[queue.index()].owner))
+            }
+            Kind::Join { task } => Wait::Words(self.describe_task(*task)),
+            Kind::Sleep { .. } | Kind::Relay { .. } | Kind::Yield => Wait::Words("a timer".into()),
+            Kind::Foreign | Kind::Scope(_) => Wait::Words("a future from elsewhere".into()),
+        }
     }
 }
 

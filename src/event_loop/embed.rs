@@ -15,7 +15,9 @@ use std::{
 use futures_task::{LocalFutureObj, LocalSpawn, SpawnError};
 use pin_project_lite::pin_project;
 
-use super::{Clock, DeadlockReport, EventLoop, Loop, Outlook, Rest, Running, State, TaskWaker};
+use super::{
+    Clock, DeadlockReport, EventLoop, Fifo, Loop, Outlook, Rest, Running, State, TaskWaker,
+};
 use crate::{
     error::{Error, NESTED_RUN, Result},
     task::{Main, Step, Task, TaskHandle},
@@ -316,10 +318,12 @@ impl<'a> Driving<'a> {
                 if self.stage == Stage::Main && self.shared.open(|state| state.doom_all()) > 0 {
                     self.stage = Stage::Doomed;
                 } else {
-                    if self.stage == Stage::Doomed {
-                        self.shared.finish_shutdown();
-                    }
+                    let was_doomed = self.stage == Stage::Doomed;
                     self.stage = Stage::Over;
+                    if was_doomed {
+                        self.shared.report_failures();
+                        return Poll::Ready(self.shared.finish_shutdown(&mut Fifo));
+                    }
                     return Poll::Ready(Ok(()));
                 }
             }

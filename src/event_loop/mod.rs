@@ -12,14 +12,17 @@
 mod clock;
 mod deadlock;
 mod embed;
+pub(crate) mod journal;
 pub(crate) mod key;
 mod ready;
+pub(crate) mod record;
 pub(crate) mod state;
 mod waker;
 mod wheel;
 
 use std::{
     cell::{Cell, RefCell, RefMut},
+    collections::VecDeque,
     fmt,
     future::Future,
     mem::{self, ManuallyDrop},
@@ -42,7 +45,7 @@ pub use self::{
     deadlock::DeadlockReport,
     embed::{RemoteTask, Spawner, Turn},
 };
-pub(crate) use self::{ready::Handle, waker::TaskWaker};
+pub(crate) use self::{ready::Handle, record::Cause, waker::TaskWaker};
 use crate::{
     error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
     task::{self, After, Body, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
@@ -187,16 +190,7 @@ impl EventLoop {
     /// # Ok::<(), soloop::Error>(())
     /// ```
     pub fn run<T>(&mut self, main: impl Future<Output = Result<T>>) -> Result<T> {
-        let _running = self.shared.enter()?;
-        let main = Main::new(main);
-        pin_mut!(main);
-        let ran = self.shared.run_main(main.as_mut());
-        if ran.is_err() {
-            main.as_mut().abandon();
-        }
-        let ended = ran.and_then(|()| self.shared.cancel_all_tasks());
-        self.shared.drop_all_tasks();
-        ended.and_then(|()| main.result())
+        self.shared.run(main, &mut Fifo)
     }
 
     /// This loop's time: see [`time`].
@@ -230,6 +224,12 @@ impl EventLoop {
     pub fn set_exception_handler(&mut self, handler: impl Fn(&TaskFailure) + 'static) {
         // The old handler is dropped by hand, as user code, after the cell is closed.
         drop(self.shared.handler.replace(Some(Rc::new(handler))));
+    }
+}
+
+impl EventLoop {
+    pub(crate) fn shared(&self) -> &Rc<Loop> {
+        &self.shared
     }
 }
 
@@ -286,6 +286,75 @@ enum Outlook {
     Stuck,
 }
 
+/// Who takes a loop's turns: asyncio's order, [`Fifo`], or somebody who looks on or departs from it. The seam through which
+/// `trace` and `testing` reach the loop.
+pub(crate) trait Pilot {
+    /// Takes one turn.
+    ///
+    /// # Errors
+    /// Whatever ends the run here and now.
+    fn turn(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()>;
+
+    /// Waits until something is ready.
+    ///
+    /// # Errors
+    /// [`Error::Deadlock`] if there is nothing to wait for.
+    fn wait(&mut self, home: &Loop) -> Result<()>;
+}
+
+/// First come, first served: what stands in ready is the turn.
+struct Fifo;
+
+impl Pilot for Fifo {
+    #[inline]
+    fn turn(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
+        home.turn(stepping);
+        Ok(())
+    }
+
+    fn wait(&mut self, home: &Loop) -> Result<()> {
+        home.wait_until_ready()
+    }
+}
+
+/// A turn for somebody who takes its handles one by one. What is left when this is dropped goes back to where it was.
+pub(crate) struct Aside<'a> {
+    home: &'a Loop,
+    pub(crate) handles: &'a mut VecDeque<Handle>,
+}
+
+impl<'a> Aside<'a> {
+    /// Begins a turn, with its handles in a queue that was empty.
+    pub(crate) fn begin_turn(
+        home: &'a Loop,
+        stepping: &Stepping<'_, '_>,
+        handles: &'a mut VecDeque<Handle>,
+    ) -> Self {
+        home.begin_turn(stepping);
+        home.open(|state| {
+            if let Some(journal) = &mut state.journal {
+                journal.turn += 1;
+            }
+            state.ready.set_aside(handles);
+        });
+        Self { home, handles }
+    }
+
+    /// Runs a handle that was taken out, to its end.
+    pub(crate) fn run(&self, handle: Handle, stepping: &mut Stepping<'_, '_>) {
+        self.home.open(|state| state.ready.only(handle));
+        self.home.take_turn(stepping);
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        if !self.handles.is_empty() {
+            self.home.open(|state| state.ready.put_back(self.handles));
+        }
+    }
+}
+
 /// Called with errors that nobody can retrieve any more.
 type Handler = Rc<dyn Fn(&TaskFailure)>;
 
@@ -310,7 +379,7 @@ impl Spare {
 }
 
 /// What a step is taken with. The coroutine is out of its slot for as long, so that nothing is borrowed meanwhile.
-struct Stepping<'a, 'b> {
+pub(crate) struct Stepping<'a, 'b> {
     /// `None` for main, and between steps.
     body: Unclaimed,
     main: Option<Pin<&'a mut (dyn Step + 'b)>>,
@@ -343,7 +412,11 @@ impl Stepping<'_, '_> {
     }
 
     fn error(&self) -> Option<Error> {
-        self.body.as_ref().and_then(|body| body.error())
+        match (&self.body, &self.main) {
+            (Some(body), _) => body.error(),
+            (None, Some(main)) => main.error(),
+            (None, None) => None,
+        }
     }
 }
 
@@ -438,7 +511,7 @@ impl Loop {
     pub(crate) fn queue_from_here(inbox: &Arc<Inbox>, task: TaskKey) -> bool {
         let running = Self::of_inbox(inbox);
         running
-            .inspect(|running| running.open(|state| state.queue_step(task)))
+            .inspect(|running| running.open(|state| state.queue_step(task, Cause::Waker)))
             .is_some()
     }
 
@@ -484,20 +557,42 @@ impl Loop {
         })
     }
 
-    fn run_main(&self, main: Pin<&mut dyn Step>) -> Result<()> {
+    /// Runs a coroutine as the main task, and the way out after it.
+    pub(crate) fn run<T>(
+        self: &Rc<Self>,
+        main: impl Future<Output = Result<T>>,
+        pilot: &mut impl Pilot,
+    ) -> Result<T> {
+        let _running = self.enter()?;
+        let main = Main::new(main);
+        pin_mut!(main);
+        let ran = self.run_main(main.as_mut(), pilot);
+        if ran.is_err() {
+            main.as_mut().abandon();
+        }
+        let ended = ran.and_then(|()| self.cancel_all_tasks(pilot));
+        self.drop_all_tasks();
+        ended.and_then(|()| main.result())
+    }
+
+    fn run_main(&self, main: Pin<&mut dyn Step>, pilot: &mut impl Pilot) -> Result<()> {
         self.open(State::spawn_main);
-        self.turn_until_stopped(Some(main))
+        self.turn_until_stopped(Some(main), pilot)
     }
 
     /// Turns until the state says stop, and waits whenever nothing is ready.
-    fn turn_until_stopped(&self, main: Option<Pin<&mut dyn Step>>) -> Result<()> {
+    fn turn_until_stopped(
+        &self,
+        main: Option<Pin<&mut dyn Step>>,
+        pilot: &mut impl Pilot,
+    ) -> Result<()> {
         self.stepping(main, |stepping| {
             loop {
-                self.turn(stepping);
+                pilot.turn(self, stepping)?;
                 match self.open(State::end_turn) {
                     Rest::More => {}
                     Rest::Stop => return Ok(()),
-                    Rest::Idle => self.wait_until_ready()?,
+                    Rest::Idle => pilot.wait(self)?,
                 }
             }
         })
@@ -524,7 +619,7 @@ impl Loop {
     ///
     /// # Errors
     /// [`Error::Deadlock`] if there is nothing to wait for.
-    fn wait_until_ready(&self) -> Result<()> {
+    pub(crate) fn wait_until_ready(&self) -> Result<()> {
         match self.outlook() {
             // asyncio's `stop` is a handle, too.
             _ if self.open(|state| state.stop_after.is_some()) => {}
@@ -559,10 +654,16 @@ impl Loop {
     /// One turn: what other threads have woken, then the timers that are due, go behind what is ready; then all of
     /// that runs, and nothing that it queues.
     fn turn(&self, stepping: &mut Stepping<'_, '_>) {
+        self.begin_turn(stepping);
+        self.take_turn(stepping);
+    }
+
+    /// Puts together what is this turn's.
+    pub(crate) fn begin_turn(&self, stepping: &Stepping<'_, '_>) {
         if self.inbox.is_rung() {
             self.inbox.drain(|post| {
                 self.open(|state| match post {
-                    Post::Wake(task) => state.queue_step(task),
+                    Post::Wake(task) => state.queue_step(task, Cause::Waker),
                     Post::Cancel(task) => {
                         state.cancel(task);
                     }
@@ -574,6 +675,10 @@ impl Loop {
             let now = self.now();
             self.open(|state| state.begin_turn_at(now));
         }
+    }
+
+    /// Runs the handles of this turn.
+    pub(crate) fn take_turn(&self, stepping: &mut Stepping<'_, '_>) {
         // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
         let mut pending = None;
         loop {
@@ -628,13 +733,22 @@ impl Loop {
             stepping.abandon();
             ending = Some(Ending::Cancelled);
         }
-        let Some(ending) = ending else { return };
+        let Some(ending) = ending else {
+            return self.open(|state| state.write_suspension(task));
+        };
         // The result is kept for whoever awaits the task, or dropped, and reported if it is an error.
-        let error = if ending == Ending::Raised {
+        let mut error = if ending == Ending::Raised {
             stepping.error()
         } else {
             None
         };
+        if journal::is_written() {
+            self.record_end(task, ending, error.as_ref());
+        }
+        if stepping.body.is_none() {
+            // Main's is for the caller of `run`.
+            error = None;
+        }
         let failure = self.open(|state| state.end(task, ending, &mut stepping.body, error));
         drop(stepping.body.take());
         if let Some(failure) = failure {
@@ -647,28 +761,25 @@ impl Loop {
     /// What they create meanwhile gets the turns that asyncio's shutdown gives it: two until `gather` has told
     /// `run_until_complete`, two more for `shutdown_asyncgens`, and two for `shutdown_default_executor`, both of which
     /// are tasks and take a number.
-    fn cancel_all_tasks(&self) -> Result<()> {
+    fn cancel_all_tasks(&self, pilot: &mut impl Pilot) -> Result<()> {
         if self.open(|state| state.doom_all()) == 0 {
             return Ok(());
         }
-        let ended = self.turn_until_stopped(None);
-        match ended {
-            Ok(()) => self.finish_shutdown(),
-            Err(_) => self.report_failures(),
-        }
-        ended
+        let ended = self.turn_until_stopped(None, pilot);
+        self.report_failures();
+        ended.and_then(|()| self.finish_shutdown(pilot))
     }
 
     /// The turns that are left once the tasks that were cancelled have ended.
-    fn finish_shutdown(&self) {
-        self.report_failures();
+    fn finish_shutdown(&self, pilot: &mut impl Pilot) -> Result<()> {
         for _ in ["shutdown_asyncgens", "shutdown_default_executor"] {
             self.open(|state| state.created += 1);
             self.stepping(None, |stepping| {
-                self.turn(stepping);
-                self.turn(stepping);
-            });
+                pilot.turn(self, stepping)?;
+                pilot.turn(self, stepping)
+            })?;
         }
+        Ok(())
     }
 
     /// Reports what the tasks raised that the shutdown has cancelled.

@@ -5,6 +5,8 @@
 //!
 //! In asyncio this is `BaseEventLoop._ready`, and `ntodo` in `_run_once`.
 
+use std::collections::VecDeque;
+
 use super::key::{TaskKey, TimerKey};
 
 /// An entry of the ready queue.
@@ -39,6 +41,29 @@ impl Ready {
         self.turn.clear();
         self.taken = 0;
         std::mem::swap(&mut self.turn, &mut self.next);
+    }
+
+    /// Sets aside what is left of this turn, for somebody who runs it handle by handle.
+    pub(crate) fn set_aside(&mut self, aside: &mut VecDeque<Handle>) {
+        aside.extend(self.turn.drain(self.taken..));
+    }
+
+    /// Puts that back, since the turn will not be run to its end.
+    pub(crate) fn put_back(&mut self, aside: &mut VecDeque<Handle>) {
+        self.turn.extend(aside.drain(..));
+    }
+
+    /// What the next turn will begin with.
+    pub(crate) fn next_turn(&mut self) -> &mut Vec<Handle> {
+        &mut self.next
+    }
+
+    /// Makes this handle all that is left of this turn.
+    pub(crate) fn only(&mut self, handle: Handle) {
+        debug_assert_eq!(self.taken, self.turn.len(), "the rest was set aside");
+        self.turn.clear();
+        self.taken = 0;
+        self.turn.push(handle);
     }
 
     /// Takes the next handle of this turn.

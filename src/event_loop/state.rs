@@ -12,6 +12,7 @@ use slab::Slab;
 
 use super::{
     Handle,
+    journal::Journal,
     key::{TaskKey, TimerKey, WaiterKey},
     ready::Ready,
     waker::Inbox,
@@ -19,7 +20,8 @@ use super::{
 };
 use crate::{
     error::Error,
-    task::Slot,
+    task::{Flags, Slot},
+    trace::Requester,
     waiter::{Kind, WaitList, Waiter, Wake},
 };
 
@@ -98,6 +100,10 @@ pub(crate) struct State {
     pub(crate) doomed: usize,
     /// What they raised instead.
     pub(crate) failures: Vec<(TaskKey, Error)>,
+
+    /// What new tasks are: `TRACED` while a recorder looks on, and else nothing.
+    pub(crate) traced: Flags,
+    pub(crate) journal: Option<Box<Journal>>,
 }
 
 impl State {
@@ -125,6 +131,8 @@ impl State {
             stop_after: None,
             doomed: 0,
             failures: Vec::new(),
+            traced: Flags::NONE,
+            journal: None,
         }
     }
 
@@ -152,6 +160,9 @@ impl State {
         let Some(key) = self.wheel.payload(timer) else {
             return self.wheel.remove_due(timer);
         };
+        if self.journal.is_some() {
+            self.write_timer(key);
+        }
         match &mut self.waiters[key.index()].kind {
             Kind::Relay { hops, .. } if *hops > 0 => {
                 *hops -= 1;
@@ -163,7 +174,7 @@ impl State {
             }
             Kind::Scope(scope) => {
                 scope.timer = None;
-                self.strike(key);
+                self.on_behalf_of(Requester::Timeout, |state| state.strike(key));
             }
             Kind::Queue { .. } | Kind::Join { .. } | Kind::Yield | Kind::Foreign => {
                 unreachable!("nothing else sets timers")

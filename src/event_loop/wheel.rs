@@ -172,6 +172,11 @@ impl<P: Copy> Wheel<P> {
         (timer.place == Place::Due).then_some(timer.payload)
     }
 
+    /// When a timer is due.
+    pub(crate) fn deadline(&self, key: TimerKey) -> Duration {
+        self.timers[key.index()].deadline
+    }
+
     /// Forgets a timer whose handle has run.
     pub(crate) fn remove_due(&mut self, key: TimerKey) {
         let timer = self.timers.remove(key.index());

@@ -7,7 +7,7 @@ use std::{
     rc::{Rc, Weak},
 };
 
-use super::{Condition, ConditionGuard};
+use super::{Condition, ConditionGuard, repr_of};
 use crate::{
     error::{BARRIER_ABORTED, BARRIER_BROKE, Error, NO_PARTIES, Result},
     waiter::Named,
@@ -70,6 +70,20 @@ impl Barrier {
             phase: Cell::new(Phase::Filling),
             count: Cell::new(0),
         })))
+    }
+
+    /// Gives the barrier a name, for its `repr`, for reports and for pictures. The first one stays.
+    ///
+    /// # Examples
+    /// ```
+    /// let start = soloop::Barrier::new(3)?.named("start");
+    /// assert_eq!(format!("{start:?}"), "<Barrier 'start' [filling, waiters:0/3]>");
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.0.cond.give_name(name.into());
+        self
     }
 
     /// Waits until all parties are here, and returns this task's position among them, from `0` on.
@@ -227,12 +241,20 @@ impl Named for State {
             Phase::Filling => "filling",
             Phase::Draining => "draining",
             Phase::Resetting => "resetting",
-            Phase::Broken => return "<Barrier [broken]>".into(),
+            Phase::Broken => return repr_of(self, "broken"),
         };
-        format!(
-            "<Barrier [{phase}, waiters:{}/{}]>",
-            self.n_waiting(),
-            self.parties
+        let waiting = self.n_waiting();
+        repr_of(
+            self,
+            &format!("{phase}, waiters:{waiting}/{}", self.parties),
         )
+    }
+
+    fn kind(&self) -> &'static str {
+        "Barrier"
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.cond.given_name()
     }
 }

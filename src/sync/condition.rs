@@ -67,12 +67,37 @@ impl Condition {
         }))
     }
 
+    /// Gives the condition a name, for its `repr`, for reports and for pictures. The first one stays. A lock that is the
+    /// condition's alone gets the same.
+    ///
+    /// # Examples
+    /// ```
+    /// let restocked = soloop::Condition::new().named("restocked");
+    /// assert_eq!(format!("{restocked:?}"), "<Condition 'restocked' [unlocked]>");
+    /// ```
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.0.lock.0.name_if_own(&name);
+        self.0.waiters.give_name(name);
+        self
+    }
+
     /// A condition that reports do not name: they name its owner.
     pub(super) fn part_of(owner: Weak<dyn Named>) -> Self {
         let part = Self::new();
         part.0.lock.0.waiters().owned_by(owner.clone());
         part.0.waiters.owned_by(owner);
         part
+    }
+
+    /// The name of the owner that reports name.
+    pub(super) fn given_name(&self) -> Option<&str> {
+        self.0.waiters.given_name()
+    }
+
+    pub(super) fn give_name(&self, name: String) {
+        self.0.waiters.give_name(name);
     }
 
     /// Wakes all who wait, whether or not the lock is held.
@@ -377,10 +402,14 @@ impl Drop for Departure<'_> {
 
 impl Named for State {
     fn name(&self) -> String {
-        repr(
-            "Condition",
-            locked_or_not(self.lock.locked()),
-            &self.waiters,
-        )
+        repr(self, locked_or_not(self.lock.locked()), &self.waiters)
+    }
+
+    fn kind(&self) -> &'static str {
+        "Condition"
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.waiters.given_name()
     }
 }

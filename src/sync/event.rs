@@ -46,6 +46,19 @@ impl Event {
         }))
     }
 
+    /// Gives the event a name, for its `repr`, for reports and for pictures. The first one stays.
+    ///
+    /// # Examples
+    /// ```
+    /// let ready = soloop::Event::new().named("ready");
+    /// assert_eq!(format!("{ready:?}"), "<Event 'ready' [unset]>");
+    /// ```
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.0.waiters.give_name(name.into());
+        self
+    }
+
     /// Whether the flag is set. The counterpart of `asyncio.Event.is_set`.
     #[must_use]
     pub fn is_set(&self) -> bool {
@@ -115,10 +128,15 @@ impl Gate for State {
 
 impl Named for State {
     fn name(&self) -> String {
-        repr(
-            "Event",
-            if self.value.get() { "set" } else { "unset" },
-            &self.waiters,
-        )
+        let status = if self.value.get() { "set" } else { "unset" };
+        repr(self, status, &self.waiters)
+    }
+
+    fn kind(&self) -> &'static str {
+        "Event"
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.waiters.given_name()
     }
 }

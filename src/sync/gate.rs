@@ -21,11 +21,14 @@ use std::{
 use crate::{
     error::{Error, Result},
     event_loop::key::WaiterKey,
-    waiter::{Named, Queue, Settled},
+    waiter::{Held, Named, Queue, Settled},
 };
 
 /// What a primitive does at each point of a wait.
-pub(super) trait Gate: Named + 'static {
+pub(super) trait Gate: Named + Sized + 'static {
+    /// Whether whoever passes holds something.
+    const CAN_BE_HELD: bool = false;
+
     fn waiters(&self) -> &Queue;
 
     /// Passes without a wait, if that is fair. Says whether it did.
@@ -66,7 +69,11 @@ impl<G: Gate> Passing<G> {
                 return Poll::Ready(Err(self.fail(settled)));
             }
         }
-        Poll::Ready(Ok(self.gate.take().expect(AGAIN)))
+        let gate = self.gate.take().expect(AGAIN);
+        if G::CAN_BE_HELD {
+            gate.waiters().tell_recorder(&gate, Held::Begins);
+        }
+        Poll::Ready(Ok(gate))
     }
 
     /// The slower way: behind those who wait. Kept out of the faster one, and told in a byte, since a `Result` is four words.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, LOCK_NOT_ACQUIRED, Result},
-    waiter::{Named, Queue},
+    waiter::{Held, Named, Queue},
 };
 
 /// A lock for tasks: at most one holds it, and those who wait get it in the order in which they came.
@@ -79,6 +79,19 @@ impl Lock {
             lost: RefCell::default(),
             any_lost: Cell::new(false),
         }))
+    }
+
+    /// Gives the lock a name, for its `repr`, for reports and for pictures. The first one stays.
+    ///
+    /// # Examples
+    /// ```
+    /// let lock = soloop::Lock::new().named("db");
+    /// assert_eq!(format!("{lock:?}"), "<Lock 'db' [unlocked]>");
+    /// ```
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.0.waiters.give_name(name.into());
+        self
     }
 
     /// Whether somebody holds the lock. The counterpart of `asyncio.Lock.locked`.
@@ -184,6 +197,13 @@ impl State {
         self.locked.get()
     }
 
+    /// Gives the lock a name if nobody else has a reference to it.
+    pub(super) fn name_if_own(self: &Rc<Self>, name: &str) {
+        if Rc::strong_count(self) == 1 {
+            self.waiters.give_name(name.into());
+        }
+    }
+
     #[inline]
     fn take(&self) {
         let number = self.acquired.get() + 1;
@@ -194,16 +214,17 @@ impl State {
 
     /// Gives the lock back. Says whether anybody held it.
     #[inline]
-    fn give_back(&self) -> bool {
+    fn give_back(self: &Rc<Self>) -> bool {
         let held = self.locked.replace(false);
         if held {
+            self.waiters.tell_recorder(self, Held::Ends);
             self.wake_up_first();
         }
         held
     }
 
     #[inline]
-    pub(super) fn release(&self) -> Result<()> {
+    pub(super) fn release(self: &Rc<Self>) -> Result<()> {
         if self.give_back() {
             Ok(())
         } else {
@@ -220,7 +241,7 @@ impl State {
 
     /// A guard is dropped.
     #[inline]
-    pub(super) fn exit(&self, holding: Holding) {
+    pub(super) fn exit(self: &Rc<Self>, holding: Holding) {
         self.guards.set(self.guards.get() - 1);
         if !self.any_lost.get() || !self.was_lost(holding) {
             // Silent where Python would raise: a destructor has nobody to tell.
@@ -235,9 +256,10 @@ impl State {
     }
 
     /// Releases for a condition to wait. The number belongs to the holding that comes back.
-    pub(super) fn give_up(&self) -> Holding {
+    pub(super) fn give_up(self: &Rc<Self>) -> Holding {
         let holding = self.holding.get();
         self.locked.set(false);
+        self.waiters.tell_recorder(self, Held::Ends);
         self.wake_up_first();
         holding
     }
@@ -269,6 +291,8 @@ impl State {
 }
 
 impl Gate for State {
+    const CAN_BE_HELD: bool = true;
+
     #[inline]
     fn waiters(&self) -> &Queue {
         &self.waiters
@@ -299,6 +323,14 @@ impl Gate for State {
 
 impl Named for State {
     fn name(&self) -> String {
-        repr("Lock", locked_or_not(self.locked.get()), &self.waiters)
+        repr(self, locked_or_not(self.locked.get()), &self.waiters)
+    }
+
+    fn kind(&self) -> &'static str {
+        "Lock"
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.waiters.given_name()
     }
 }

@@ -20,13 +20,21 @@ pub use self::{
     truthy::Truthy,
 };
 
-use crate::waiter::Queue;
+use crate::waiter::{Named, Queue};
 
-/// asyncio's `repr` of a primitive, without its module and address.
-fn repr(name: &str, status: &str, waiters: &Queue) -> String {
+/// asyncio's `repr` of a primitive, without its module and address, and with the name that it was given.
+fn repr(primitive: &impl Named, status: &str, waiters: &Queue) -> String {
     match waiters.len() {
-        0 => format!("<{name} [{status}]>"),
-        n => format!("<{name} [{status}, waiters:{n}]>"),
+        0 => repr_of(primitive, status),
+        n => repr_of(primitive, &format!("{status}, waiters:{n}")),
+    }
+}
+
+fn repr_of(primitive: &impl Named, status: &str) -> String {
+    let kind = primitive.kind();
+    match primitive.given_name() {
+        None => format!("<{kind} [{status}]>"),
+        Some(name) => format!("<{kind} '{name}' [{status}]>"),
     }
 }
 

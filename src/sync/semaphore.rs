@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, RELEASED_TOO_OFTEN, Result},
-    waiter::{Named, Queue},
+    waiter::{Held, Named, Queue},
 };
 
 /// A number of permits: tasks take one each, and wait when there is none.
@@ -68,6 +68,19 @@ impl Semaphore {
         Self(State::new(value, None))
     }
 
+    /// Gives the semaphore a name, for its `repr`, for reports and for pictures. The first one stays.
+    ///
+    /// # Examples
+    /// ```
+    /// let desks = soloop::Semaphore::new(2).named("desks");
+    /// assert_eq!(format!("{desks:?}"), "<Semaphore 'desks' [unlocked, value:2]>");
+    /// ```
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.0.waiters.give_name(name.into());
+        self
+    }
+
     /// Whether a permit cannot be had at once, because there is none or others are before.
     ///
     /// The counterpart of `asyncio.Semaphore.locked`.
@@ -123,6 +136,19 @@ impl BoundedSemaphore {
     #[must_use]
     pub fn new(value: usize) -> Self {
         Self(State::new(value, Some(value)))
+    }
+
+    /// Gives the semaphore a name, for its `repr`, for reports and for pictures. The first one stays.
+    ///
+    /// # Examples
+    /// ```
+    /// let desk = soloop::BoundedSemaphore::new(1).named("desk");
+    /// assert_eq!(format!("{desk:?}"), "<BoundedSemaphore 'desk' [unlocked, value:1]>");
+    /// ```
+    #[must_use]
+    pub fn named(self, name: impl Into<String>) -> Self {
+        self.0.waiters.give_name(name.into());
+        self
     }
 
     /// Whether a permit cannot be had at once: see [`Semaphore::locked`].
@@ -222,7 +248,8 @@ impl State {
     }
 
     #[inline]
-    fn release(&self) {
+    fn release(self: &Rc<Self>) {
+        self.waiters.tell_recorder(self, Held::Ends);
         // More than that nobody can take, and a destructor must not panic.
         self.value.set(self.value.get().saturating_add(1));
         if self.waiters.len() > 0 {
@@ -232,7 +259,7 @@ impl State {
 
     /// Gives a permit back. Says whether there was room for it.
     #[inline]
-    fn give_back(&self) -> bool {
+    fn give_back(self: &Rc<Self>) -> bool {
         let has_room = self.bound.is_none_or(|bound| self.value.get() < bound);
         if has_room {
             self.release();
@@ -241,7 +268,7 @@ impl State {
     }
 
     #[inline]
-    fn release_bounded(&self) -> Result<()> {
+    fn release_bounded(self: &Rc<Self>) -> Result<()> {
         if self.give_back() {
             Ok(())
         } else {
@@ -262,6 +289,8 @@ impl State {
 }
 
 impl Gate for State {
+    const CAN_BE_HELD: bool = true;
+
     #[inline]
     fn waiters(&self) -> &Queue {
         &self.waiters
@@ -288,18 +317,24 @@ impl Gate for State {
 
 impl Named for State {
     fn name(&self) -> String {
-        let name = if self.bound.is_some() {
-            "BoundedSemaphore"
-        } else {
-            "Semaphore"
-        };
         match self.locked() {
-            true => repr(name, "locked", &self.waiters),
+            true => repr(self, "locked", &self.waiters),
             false => repr(
-                name,
+                self,
                 &format!("unlocked, value:{}", self.value.get()),
                 &self.waiters,
             ),
         }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.bound {
+            Some(_) => "BoundedSemaphore",
+            None => "Semaphore",
+        }
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.waiters.given_name()
     }
 }

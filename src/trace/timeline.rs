@@ -1,6 +1,6 @@
 //! The timeline: what happened in a run, event by event. Plain data; nothing of the loop lives here.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// What happened in a run of a loop, in order.
 ///
@@ -8,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline {
     events: Vec<Event>,
-    /// The name that each task had last, by its number less one.
-    names: Vec<Arc<str>>,
+    /// The name that each task had last, by its number.
+    names: BTreeMap<u64, Arc<str>>,
 }
 
 /// Something that happened.
@@ -60,7 +60,7 @@ pub enum EventKind {
     },
     /// One of its awaits has returned [`Error::Cancelled`](crate::Error::Cancelled).
     CancelDelivered,
-    /// It has passed a primitive: holds the lock, or a permit, or has seen the event.
+    /// It holds a lock from now on, or a permit.
     Acquired {
         /// The primitive's label.
         what: Arc<str>,
@@ -98,7 +98,7 @@ pub enum EventKind {
 pub enum Wait {
     /// A primitive, by its label.
     Primitive(Arc<str>),
-    /// A time of the loop's clock.
+    /// A time of the loop's clock: a sleep.
     Time(Duration),
     /// The end of a task, by its number.
     Task(u64),
@@ -169,9 +169,9 @@ impl Timeline {
         &self.events
     }
 
-    /// The tasks' numbers, in the order of creation.
-    pub fn tasks(&self) -> impl Iterator<Item = u64> + use<> {
-        1..=self.names.len() as u64
+    /// The numbers of the tasks that were there, in the order of creation.
+    pub fn tasks(&self) -> impl Iterator<Item = u64> {
+        self.names.keys().copied()
     }
 
     /// The name of a task: the last one that it had.
@@ -180,10 +180,10 @@ impl Timeline {
     /// If there is no such task.
     #[must_use]
     pub fn name(&self, task: u64) -> &str {
-        &self.names[task as usize - 1]
+        &self.names[&task]
     }
 
-    pub(crate) fn new(events: Vec<Event>, names: Vec<Arc<str>>) -> Self {
+    pub(crate) fn new(events: Vec<Event>, names: BTreeMap<u64, Arc<str>>) -> Self {
         Self { events, names }
     }
 }
