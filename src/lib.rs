@@ -6,6 +6,7 @@ mod event_loop;
 mod scope;
 mod sync;
 mod task;
+pub mod testing;
 mod time;
 pub mod trace;
 mod waiter;

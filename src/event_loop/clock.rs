@@ -43,6 +43,17 @@ impl Clock {
         matches!(self, Self::Virtual { .. })
     }
 
+    /// Goes back to zero, if this clock can.
+    pub(crate) fn rewind(&self) -> bool {
+        match self {
+            Self::Monotonic { .. } | Self::Host(_) => false,
+            Self::Virtual { now } => {
+                now.set(Duration::ZERO);
+                true
+            }
+        }
+    }
+
     /// Lets the time come, if this clock can: nothing else is left to do before it.
     pub(crate) fn jump(&self, to: Duration) -> bool {
         match self {

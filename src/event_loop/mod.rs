@@ -17,6 +17,7 @@ pub(crate) mod key;
 mod ready;
 pub(crate) mod record;
 pub(crate) mod state;
+pub(crate) mod steer;
 mod waker;
 mod wheel;
 
@@ -275,7 +276,7 @@ pub(crate) struct Loop {
 
 /// What a loop whose turn is over can wait for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outlook {
+pub(crate) enum Outlook {
     /// For nothing: a handle is ready, or somebody has rung.
     Ready,
     /// For the next deadline.
@@ -636,7 +637,7 @@ impl Loop {
     }
 
     /// What there is to wait for.
-    fn outlook(&self) -> Outlook {
+    pub(crate) fn outlook(&self) -> Outlook {
         let (ready, deadline) = self.open(|state| {
             let ready = !state.ready.is_empty();
             (ready, if ready { None } else { state.wheel.earliest() })
@@ -801,11 +802,7 @@ impl Loop {
             }
             for task in left {
                 // Main is pinned to its caller's stack, and dropped there.
-                let mut body = self.open(|state| state.take_body(task));
-                if let Some(body) = &mut body {
-                    body.as_mut().abandon();
-                }
-                drop(self.open(|state| state.end_dropped(task, body)));
+                self.drop_body(task);
             }
         }
         // After a panic nobody reports them.
@@ -813,7 +810,15 @@ impl Loop {
         self.open(State::clear);
     }
 
-    fn deadlock_report(&self) -> DeadlockReport {
+    fn drop_body(&self, task: TaskKey) {
+        let mut body = self.open(|state| state.take_body(task));
+        if let Some(body) = &mut body {
+            body.as_mut().abandon();
+        }
+        drop(self.open(|state| state.end_dropped(task, body)));
+    }
+
+    pub(crate) fn deadlock_report(&self) -> DeadlockReport {
         let stuck = self.open(|state| state.stuck_tasks());
         // A primitive's `Debug` looks into the state, which has to be closed for it.
         DeadlockReport::new(

@@ -54,8 +54,13 @@ impl Ready {
     }
 
     /// What the next turn will begin with.
-    pub(crate) fn next_turn(&mut self) -> &mut Vec<Handle> {
-        &mut self.next
+    pub(crate) fn next_turn(&self) -> &[Handle] {
+        &self.next
+    }
+
+    /// Takes a handle of the next turn out of its place.
+    pub(crate) fn take_of_next_turn(&mut self, place: usize) -> Handle {
+        self.next.remove(place)
     }
 
     /// Makes this handle all that is left of this turn.

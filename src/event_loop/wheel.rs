@@ -186,6 +186,14 @@ impl<P: Copy> Wheel<P> {
         );
     }
 
+    /// Begins at zero again, if no timer is left. Says whether it did.
+    pub(crate) fn rewind(&mut self) -> bool {
+        self.elapsed = 0;
+        self.next_number = 0;
+        self.earliest = None;
+        self.timers.is_empty()
+    }
+
     /// The earliest deadline of all timers that are not due yet.
     pub(crate) fn earliest(&mut self) -> Option<Duration> {
         if self.occupied == 0 {

@@ -183,7 +183,35 @@ impl Timeline {
         &self.names[&task]
     }
 
+    /// Adds how a run has failed.
+    pub(crate) fn fail(&mut self, text: String) {
+        let (turn, time) = self
+            .events
+            .last()
+            .map_or((0, Duration::ZERO), |last| (last.turn, last.time));
+        self.events.push(Event {
+            turn,
+            time,
+            task: None,
+            kind: EventKind::Failed { text },
+        });
+    }
+
     pub(crate) fn new(events: Vec<Event>, names: BTreeMap<u64, Arc<str>>) -> Self {
         Self { events, names }
+    }
+}
+
+impl std::fmt::Display for Timeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for event in &self.events {
+            let name = event.task.map_or("", |task| self.name(task));
+            writeln!(
+                f,
+                "{:4} {:?} {name:8} {:?}",
+                event.turn, event.time, event.kind
+            )?;
+        }
+        Ok(())
     }
 }

@@ -20,6 +20,7 @@ mod panics;
 mod reentrancy;
 mod scene;
 mod size;
+mod testing;
 mod threads;
 mod turns;
 mod wait_for;

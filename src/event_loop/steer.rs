@@ -1,0 +1,118 @@
+//! What an explorer may do to a loop between two handles, besides choosing the next one.
+//!
+//! Each is what somebody could do from outside, or the clock: nothing here can bring about a state that a program could not meet.
+
+use std::time::Duration;
+
+use super::{Handle, Loop, Stepping, key::TaskKey, record::Cause, state::State};
+use crate::{
+    task::{DONE, Ending, MAIN, QUEUED},
+    trace::{EventKind, Requester},
+    waiter::Kind,
+};
+
+/// What can be done to a task between two handles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) key: TaskKey,
+    pub(crate) number: u64,
+    pub(crate) is_main: bool,
+    /// Whether its step is queued.
+    pub(crate) is_queued: bool,
+}
+
+impl Loop {
+    /// Drops a task where it stands: it is cancelled to whoever awaits it.
+    pub(crate) fn drop_where_it_stands(&self, task: TaskKey, stepping: &mut Stepping<'_, '_>) {
+        if self.look(|state| state.slot(task).flags.has(MAIN)) {
+            stepping.abandon();
+            return self.end_step(task, Some(Ending::Cancelled), stepping);
+        }
+        self.drop_body(task);
+    }
+
+    /// Lets the next deadline pass, though others are ready.
+    pub(crate) fn pass_deadline(&self) -> Option<Duration> {
+        let deadline = self.open(|state| state.wheel.earliest())?;
+        self.clock.jump(deadline);
+        Some(deadline)
+    }
+
+    /// Makes the loop as good as new, if nothing has outlived its last run. Says whether it did.
+    pub(crate) fn begin_anew(&self) -> bool {
+        self.clock.rewind() && self.open(State::begin_anew)
+    }
+}
+
+impl State {
+    /// Asks a task to stop, as an explorer.
+    pub(crate) fn cancel_by_explorer(&mut self, task: TaskKey) {
+        self.on_behalf_of(Requester::Explorer, |state| {
+            state.cancel(task);
+        });
+    }
+
+    /// Polls a task that nobody has woken.
+    pub(crate) fn poll_spuriously(&mut self, task: TaskKey) {
+        self.queue_step(task, Cause::Spurious);
+    }
+
+    /// Writes down in what way the run departs from asyncio's.
+    pub(crate) fn write_departure(&mut self, task: Option<TaskKey>, text: String) {
+        self.write(task, EventKind::Departed { text });
+    }
+
+    /// The task that a handle is about. `None` if nothing will come of it.
+    pub(crate) fn task_of(&self, handle: Handle) -> Option<TaskKey> {
+        match handle {
+            Handle::Step(task) => (!self.slot(task).flags.has(DONE)).then_some(task),
+            Handle::Timer(timer) => {
+                let waiter = self.wheel.payload(timer)?;
+                self.waiters[waiter.index()].task
+            }
+        }
+    }
+
+    /// The tasks whose timers are due next.
+    pub(crate) fn tasks_due_next(&mut self) -> Vec<TaskKey> {
+        let Some(earliest) = self.wheel.earliest() else {
+            return Vec::new();
+        };
+        let timed = self.waiters.iter().filter_map(|(_, waiter)| {
+            let timer = match waiter.kind {
+                Kind::Sleep { timer } => timer,
+                Kind::Scope(scope) => scope.timer,
+                _ => None,
+            };
+            (self.wheel.deadline(timer?) == earliest).then_some(waiter.task?)
+        });
+        timed.collect()
+    }
+
+    /// How the tasks stand that have not ended, in the order of creation.
+    pub(crate) fn standings(&self, standings: &mut Vec<Standing>) {
+        standings.clear();
+        for (index, slot) in &self.tasks {
+            if !slot.flags.has(DONE) {
+                standings.push(Standing {
+                    key: TaskKey::new(index),
+                    number: slot.number,
+                    is_main: slot.flags.has(MAIN),
+                    is_queued: slot.flags.has(QUEUED),
+                });
+            }
+        }
+        standings.sort_unstable_by_key(|standing| standing.number);
+    }
+
+    /// A few numbers that tell one state from another.
+    pub(crate) fn fingerprint(&self) -> [u64; 3] {
+        [self.created, self.alive as u64, self.waiters.len() as u64]
+    }
+
+    fn begin_anew(&mut self) -> bool {
+        self.created = 0;
+        self.steps = 0;
+        self.alive == 0 && self.waiters.is_empty() && self.wheel.rewind()
+    }
+}

@@ -1,0 +1,613 @@
+//! The explorer: which runs to make, in which order.
+//!
+//! A run is its departures from asyncio's order. From each run branch off those that depart once more, later than it has
+//! departed so far; so each is made once, and those with fewer departures come first.
+
+use std::{fmt, future::Future, mem, rc::Rc};
+
+use super::{
+    Only,
+    course::{Branch, Course, Guide, Limits, Random},
+    director::{Buffers, Director, fail},
+    probe::Probe,
+    quiet::Quiet,
+    report::{Failure, FailureKind, Outcome, Report},
+    schedule::{Action, Departure, Schedule, Script},
+};
+use crate::{
+    error::{NESTED_RUN, Result},
+    event_loop::{EventLoop, Loop},
+    trace::{EventKind, Timeline},
+};
+
+/// Runs a body in one order after the other, and looks for one in which it fails.
+///
+/// The body runs as main on a virtual clock, in a world that is closed: no waker comes from outside. It fails if it returns an
+/// error, if a task panics, if there is a deadlock, if an [invariant](Probe::invariant) breaks, or if it takes too many steps.
+/// It must be one that can be run again and again, and depend on nothing but the schedule.
+///
+/// A new explorer departs from nothing: say what may happen by [`reorder`](Self::reorder), [`cancels`](Self::cancels),
+/// [`drops`](Self::drops), [`early_timers`](Self::early_timers) and [`spurious`](Self::spurious).
+///
+/// # Examples
+/// ```
+/// use soloop::{Lock, create_task, testing::Explorer};
+///
+/// // Whatever single cancel happens, wherever it does, and whoever goes first for once:
+/// Explorer::new().cancels(1).reorder(1).check(|_probe| async {
+///     let lock = Lock::new();
+///     let user = || {
+///         let lock = lock.clone();
+///         create_task(async move {
+///             let _held = lock.enter().await?;
+///             soloop::sleep(std::time::Duration::ZERO).await
+///         })
+///     };
+///     let (first, second) = (user(), user());
+///     let _ = first.await;
+///     let _ = second.await;
+///     lock.acquire().await // nobody has kept it
+/// });
+/// ```
+#[derive(Clone)]
+pub struct Explorer {
+    limits: Limits,
+    only: Option<Rc<Only>>,
+    max_steps: usize,
+    max_runs: u64,
+}
+
+impl Explorer {
+    /// Makes an explorer that departs from nothing, and makes at most a million runs of at most ten thousand steps.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            limits: Limits::NONE,
+            only: None,
+            max_steps: 10_000,
+            max_runs: 1_000_000,
+        }
+    }
+
+    /// Lets another handle go first up to `n` times, one of this turn or of the next.
+    #[must_use]
+    pub fn reorder(mut self, n: u32) -> Self {
+        self.limits.reorder = n;
+        self
+    }
+
+    /// Cancels up to `n` times, each time a task at any point between two steps. Never main, unless [`only`](Self::only) names it.
+    #[must_use]
+    pub fn cancels(mut self, n: u32) -> Self {
+        self.limits.cancels = n;
+        self
+    }
+
+    /// Drops up to `n` tasks where they stand: to whoever awaits one, it is cancelled. Never main, unless [`only`](Self::only) names it.
+    #[must_use]
+    pub fn drops(mut self, n: u32) -> Self {
+        self.limits.drops = n;
+        self
+    }
+
+    /// Lets the next deadline pass up to `n` times though others are ready, as when they take long.
+    #[must_use]
+    pub fn early_timers(mut self, n: u32) -> Self {
+        self.limits.early_timers = n;
+        self
+    }
+
+    /// Polls up to `n` times a task that nobody has woken, as combinators and wakers that are kept too long may do.
+    #[must_use]
+    pub fn spurious(mut self, n: u32) -> Self {
+        self.limits.spurious = n;
+        self
+    }
+
+    /// Departs at most so many times in all.
+    #[must_use]
+    pub fn deviations(mut self, total: u32) -> Self {
+        self.limits.deviations = total;
+        self
+    }
+
+    /// Deviates on these tasks alone, by their names: only they are put first, cancelled, dropped, polled, and only their
+    /// deadlines pass early.
+    #[must_use]
+    pub fn only(mut self, task: impl Fn(&str) -> bool + 'static) -> Self {
+        self.only = Some(Rc::new(task));
+        self
+    }
+
+    /// Takes a run that is not over after so many handles for a failure.
+    #[must_use]
+    pub fn max_steps(mut self, n: usize) -> Self {
+        self.max_steps = n;
+        self
+    }
+
+    /// Ends the search after so many runs. Its report does not say `complete` then.
+    #[must_use]
+    pub fn max_runs(mut self, n: u64) -> Self {
+        self.max_runs = n;
+        self
+    }
+
+    /// Searches, and panics with the story of the smallest failure.
+    ///
+    /// If the environment variable `SOLOOP_REPLAY` is set, runs that schedule and no other.
+    ///
+    /// # Panics
+    /// If there is a failure; if a loop is running on this thread; if `SOLOOP_REPLAY` is no schedule.
+    pub fn check<F, U>(&self, body: F)
+    where
+        F: Fn(Probe) -> U,
+        U: Future<Output = Result<()>>,
+    {
+        if let Some(failure) = self.explore(body).failure {
+            panic!("{failure}");
+        }
+    }
+
+    /// Searches: first the run that departs from nothing, then those that depart once, then twice, up to the limits.
+    ///
+    /// If the environment variable `SOLOOP_REPLAY` is set, runs that schedule and no other.
+    ///
+    /// # Panics
+    /// If a loop is running on this thread; if `SOLOOP_REPLAY` is no schedule.
+    pub fn explore<F, U>(&self, body: F) -> Report
+    where
+        F: Fn(Probe) -> U,
+        U: Future<Output = Result<()>>,
+    {
+        if let Some(schedule) = schedule_of_environment() {
+            return self.replay(&schedule, body).into();
+        }
+        let mut runner = Runner::new(self, body);
+        let mut tree = Tree::new(self.max_runs);
+        while let Some((departures, expected)) = tree.next() {
+            let course = Course::script(departures, self.limits);
+            let course = course.branch_out(expected, mem::take(&mut tree.branches));
+            let ran = runner.run(course);
+            if let Some(broken) = ran.broken {
+                let failure = runner.witness(ran.course.departures, &broken, ran.digest);
+                return tree.report(runner.steps, Some(failure));
+            }
+            tree.grow(ran.course.branches);
+        }
+        tree.report(runner.steps, None)
+    }
+
+    /// Runs at random, so many times, and then looks for the fewest departures with which the failure found remains.
+    ///
+    /// The same seed makes the same runs. For programs with too many orders to search through.
+    ///
+    /// # Panics
+    /// If a loop is running on this thread.
+    pub fn sample<F, U>(&self, seed: u64, runs: u64, body: F) -> Report
+    where
+        F: Fn(Probe) -> U,
+        U: Future<Output = Result<()>>,
+    {
+        let mut runner = Runner::new(self, body);
+        let mut random = Random::new(seed);
+        let mut report = Report::new();
+        let mut decisions = 1;
+        while report.runs < runs {
+            // From hardly ever to every other decision: some failures need few departures, others many.
+            let one_in = 2 << random.below(u64::from(decisions).ilog2().into());
+            let guide = Guide::Walk {
+                random: Random::new(random.next()),
+                one_in,
+            };
+            let ran = runner.run(Course::new(guide, self.limits));
+            decisions = ran.course.decisions().max(2);
+            report.runs += 1;
+            report.count_cancels(&ran.course.departures);
+            if let Some(broken) = ran.broken {
+                report.steps = runner.steps;
+                let (departures, broken, digest) =
+                    runner.minimise(ran.course.departures, broken, ran.digest);
+                report.failure = Some(runner.witness(departures, &broken, digest));
+                return report;
+            }
+        }
+        report.steps = runner.steps;
+        report
+    }
+
+    /// Runs one schedule, whatever the limits, and tells what happened.
+    ///
+    /// A schedule that is not one of this body fails, and says at which decision.
+    ///
+    /// # Panics
+    /// If a loop is running on this thread.
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{Event, create_task, testing::{Explorer, FailureKind}};
+    ///
+    /// let body = |_| async {
+    ///     let (ready, value) = (Event::new(), std::cell::Cell::new(0));
+    ///     let set = ready.clone();
+    ///     let task = create_task(async move { Ok(set.set()) });
+    ///     assert!(!task.done());
+    ///     ready.wait().await?;
+    ///     assert_eq!(value.replace(1), 0);
+    ///     task.await
+    /// };
+    /// let cancelled = Explorer::new().replay(&"sl1:1c2".parse()?, body);
+    /// assert!(matches!(cancelled.failure.unwrap().kind, FailureKind::Deadlock));
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
+    pub fn replay<F, U>(&self, schedule: &Schedule, body: F) -> Outcome
+    where
+        F: Fn(Probe) -> U,
+        U: Future<Output = Result<()>>,
+    {
+        let course = match &schedule.0 {
+            Script::Departures(departures) => Course::script(departures.clone(), self.limits),
+            Script::Choices(choices) => {
+                let mut limits = self.limits;
+                if limits.are_exhausted() {
+                    limits.reorder = u32::MAX;
+                }
+                Course::new(Guide::Choices(choices.clone()), limits)
+            }
+        };
+        let mut runner = Runner::new(self, body);
+        let (ran, timeline) = runner.run_recorded(course);
+        let failure = ran.broken.map(|(kind, _)| Failure {
+            kind,
+            schedule: match &schedule.0 {
+                Script::Departures(_) => schedule.clone(),
+                Script::Choices(_) => Schedule::of(ran.course.departures),
+            },
+            timeline: timeline.clone(),
+        });
+        Outcome {
+            failure,
+            steps: runner.steps,
+            timeline,
+        }
+    }
+}
+
+impl Default for Explorer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Explorer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Explorer")
+            .field("limits", &self.limits)
+            .field("max_steps", &self.max_steps)
+            .field("max_runs", &self.max_runs)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The schedule that the environment asks for.
+fn schedule_of_environment() -> Option<Schedule> {
+    let text = std::env::var("SOLOOP_REPLAY").ok()?;
+    match text.parse() {
+        Ok(schedule) => Some(schedule),
+        Err(error) => panic!("SOLOOP_REPLAY: {error}"),
+    }
+}
+
+/// What went wrong, in what way.
+type Broken = (FailureKind, String);
+
+/// A run that was made.
+struct Ran {
+    course: Course,
+    broken: Option<Broken>,
+    /// Of all that was seen at its decisions.
+    digest: u32,
+}
+
+/// Runs a body along one course after the other, in one loop as long as it is as good as new.
+struct Runner<'a, F> {
+    explorer: &'a Explorer,
+    body: F,
+    event_loop: EventLoop,
+    buffers: Buffers,
+    quiet: Quiet,
+    steps: u64,
+}
+
+impl<'a, F, U> Runner<'a, F>
+where
+    F: Fn(Probe) -> U,
+    U: Future<Output = Result<()>>,
+{
+    fn new(explorer: &'a Explorer, body: F) -> Self {
+        assert!(Loop::current().is_none(), "{NESTED_RUN}");
+        Self {
+            explorer,
+            body,
+            event_loop: new_loop(),
+            buffers: Buffers::default(),
+            quiet: Quiet::new(),
+            steps: 0,
+        }
+    }
+
+    fn run(&mut self, course: Course) -> Ran {
+        if !self.event_loop.shared().begin_anew() {
+            self.event_loop = new_loop();
+        }
+        self.run_here(course)
+    }
+
+    fn run_recorded(&mut self, course: Course) -> (Ran, Timeline) {
+        self.event_loop = new_loop();
+        let home = Rc::clone(self.event_loop.shared());
+        home.begin_journal();
+        let ran = self.run_here(course);
+        let timeline = home.close_journal();
+        (ran, timeline)
+    }
+
+    fn run_here(&mut self, course: Course) -> Ran {
+        let home = Rc::clone(self.event_loop.shared());
+        let probe = Probe::new(course);
+        let Explorer {
+            only, max_steps, ..
+        } = self.explorer;
+        let mut director = Director::new(&probe, only.as_deref(), *max_steps, &mut self.buffers);
+        let ended = self
+            .quiet
+            .catch(|| home.run((self.body)(probe.clone()), &mut director));
+        let (steps, mut broken) = (director.steps, director.broken);
+        self.steps += steps as u64;
+        let course = probe.close();
+        if broken.is_none() {
+            broken = match ended {
+                Ok(Ok(())) => course
+                    .left_over()
+                    .map(|misfit| (FailureKind::UncontrolledNondeterminism, misfit.to_string())),
+                Ok(Err(error)) => Some((FailureKind::Error, error.to_string())),
+                Err(said) => {
+                    // What was under way when it panicked is not worth keeping.
+                    self.event_loop = new_loop();
+                    Some((FailureKind::Panic, said))
+                }
+            };
+            if let Some((kind, text)) = &broken {
+                fail(&home, *kind, text);
+            }
+        }
+        let digest = course.digest();
+        Ran {
+            course,
+            broken,
+            digest,
+        }
+    }
+
+    /// Runs a failure again, for its story: the same must come of it.
+    fn witness(&mut self, departures: Vec<Departure>, broken: &Broken, digest: u32) -> Failure {
+        let steps = self.steps;
+        let course = Course::script(departures.clone(), Limits::NONE);
+        let (again, mut timeline) = self.run_recorded(course);
+        // Runs for the story are not part of the search.
+        self.steps = steps;
+        let kind = match &again.broken {
+            Some((kind, _)) if *kind == broken.0 && again.digest == digest => broken.0,
+            _ => {
+                let came_to = |broken: Option<&Broken>| match broken {
+                    Some((kind, text)) => format!("{kind}: {text}"),
+                    None => "no failure".into(),
+                };
+                timeline.fail(format!(
+                    "{}: the same schedule was run twice, and came to \"{}\" and then to \"{}\"",
+                    FailureKind::UncontrolledNondeterminism,
+                    came_to(Some(broken)),
+                    came_to(again.broken.as_ref()),
+                ));
+                FailureKind::UncontrolledNondeterminism
+            }
+        };
+        Failure {
+            kind,
+            schedule: Schedule::of(departures),
+            timeline,
+        }
+    }
+
+    /// Leaves out one departure after the other for as long as the failure remains one of its kind.
+    fn minimise(
+        &mut self,
+        departures: Vec<Departure>,
+        broken: Broken,
+        digest: u32,
+    ) -> (Vec<Departure>, Broken, u32) {
+        let mut smallest = (departures, broken, digest);
+        loop {
+            let smaller = (0..smallest.0.len()).rev().find_map(|left_out| {
+                let candidate = without(&smallest.0, left_out);
+                let ran = self.run(Course::script(candidate, Limits::NONE));
+                let broken = ran.broken.filter(|(kind, _)| *kind == smallest.1.0)?;
+                Some((ran.course.departures, broken, ran.digest))
+            });
+            match smaller {
+                Some(smaller) => smallest = smaller,
+                None => return smallest,
+            }
+        }
+    }
+}
+
+/// A schedule without one of its departures. A decision that was there for it alone is gone as well.
+fn without(departures: &[Departure], left_out: usize) -> Vec<Departure> {
+    let mut left = departures.to_vec();
+    let gone = left.remove(left_out);
+    if gone.action.is_inserted() {
+        left[left_out..].iter_mut().for_each(|later| later.at -= 1);
+    }
+    left
+}
+
+fn new_loop() -> EventLoop {
+    let mut event_loop = EventLoop::with_virtual_clock();
+    // Errors that nobody retrieves are no failures, and belong into the story.
+    event_loop.set_exception_handler(|failure| {
+        let home = Loop::current();
+        if let Some(home) = home.filter(|home| home.look(|state| state.journal.is_some())) {
+            let text = failure.to_string();
+            home.open(|state| state.write(None, EventKind::Note { text }));
+        }
+    });
+    event_loop
+}
+
+/// The runs that are to be made: a tree, in which each departs once more than the one that it branches off from.
+struct Tree {
+    max_runs: u64,
+    nodes: Vec<Node>,
+    /// The nodes with as many departures as the one at hand, and with one more.
+    this_level: Vec<u32>,
+    next_level: Vec<u32>,
+    /// How many of this level have been run.
+    run: usize,
+    /// The node that is being run.
+    current: Option<u32>,
+    /// Room for the branches of the next run.
+    branches: Vec<Branch>,
+    was_cut: bool,
+    report: Report,
+}
+
+/// A run, as the one that it branches off from and what it does then.
+struct Node {
+    parent: Option<u32>,
+    branch: Branch,
+}
+
+impl Tree {
+    fn new(max_runs: u64) -> Self {
+        Self {
+            max_runs,
+            nodes: Vec::new(),
+            this_level: Vec::new(),
+            next_level: Vec::new(),
+            run: 0,
+            current: None,
+            branches: Vec::new(),
+            was_cut: false,
+            report: Report::new(),
+        }
+    }
+
+    /// The departures of the next run, and the state in which it departs for the last time.
+    fn next(&mut self) -> Option<(Vec<Departure>, Option<u32>)> {
+        if self.report.runs >= self.max_runs {
+            self.was_cut |= self.report.runs == 0
+                || self.run < self.this_level.len()
+                || !self.next_level.is_empty();
+            return None;
+        }
+        if self.report.runs == 0 {
+            self.report.runs = 1;
+            return Some((Vec::new(), None));
+        }
+        if self.run == self.this_level.len() {
+            self.this_level.clear();
+            mem::swap(&mut self.this_level, &mut self.next_level);
+            self.run = 0;
+        }
+        let &key = self.this_level.get(self.run)?;
+        self.run += 1;
+        self.current = Some(key);
+        self.report.runs += 1;
+        let departures = self.departures(key);
+        self.report
+            .count_cancels(&departures[departures.len() - 1..]);
+        Some((departures, Some(self.nodes[key as usize].branch.state)))
+    }
+
+    fn departures(&self, key: u32) -> Vec<Departure> {
+        let mut departures = Vec::new();
+        let mut next = Some(key);
+        while let Some(key) = next {
+            let node = &self.nodes[key as usize];
+            departures.push(node.branch.departure);
+            next = node.parent;
+        }
+        departures.reverse();
+        departures
+    }
+
+    /// The branches of the run that has just been made.
+    fn grow(&mut self, mut branches: Vec<Branch>) {
+        for branch in branches.drain(..) {
+            if let Action::Cancel(_) = branch.departure.action {
+                self.report.cancel_points.1 = self.report.cancel_points.1.saturating_add(1);
+            }
+            let waiting = self.this_level.len() - self.run + self.next_level.len();
+            if self.report.runs + waiting as u64 >= self.max_runs {
+                // It would never be run.
+                self.was_cut = true;
+                continue;
+            }
+            let Ok(key) = u32::try_from(self.nodes.len()) else {
+                self.was_cut = true;
+                continue;
+            };
+            self.nodes.push(Node {
+                parent: self.current,
+                branch,
+            });
+            match branch.departure.action {
+                Action::Choose(_) => self.this_level.push(key),
+                _ => self.next_level.push(key),
+            }
+        }
+        self.branches = branches;
+    }
+
+    fn report(self, steps: u64, failure: Option<Failure>) -> Report {
+        Report {
+            steps,
+            complete: !self.was_cut && failure.is_none(),
+            failure,
+            ..self.report
+        }
+    }
+}
+
+impl Report {
+    fn new() -> Self {
+        Self {
+            runs: 0,
+            steps: 0,
+            complete: false,
+            cancel_points: (0, 0),
+            failure: None,
+        }
+    }
+
+    /// Counts the cancels that were made.
+    fn count_cancels(&mut self, departures: &[Departure]) {
+        let cancels = departures
+            .iter()
+            .filter(|departure| matches!(departure.action, Action::Cancel(_)));
+        let cancels = u32::try_from(cancels.count()).unwrap_or(u32::MAX);
+        self.cancel_points.0 = self.cancel_points.0.saturating_add(cancels);
+    }
+}
+
+impl From<Outcome> for Report {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            runs: 1,
+            steps: outcome.steps,
+            failure: outcome.failure,
+            ..Self::new()
+        }
+    }
+}

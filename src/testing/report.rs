@@ -1,0 +1,135 @@
+//! What a search comes to, and the story of a failure.
+
+use std::fmt;
+
+use super::{course::Misfit, schedule::Schedule};
+use crate::trace::{EventKind, Timeline};
+
+/// What a search came to.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// How many schedules were run. What is run again, to be sure of a failure and to tell its story, does not count.
+    pub runs: u64,
+    /// How many handles ran in them.
+    pub steps: u64,
+    /// Whether every schedule within the limits was run, and none failed.
+    pub complete: bool,
+    /// At how many points a task was cancelled, and how many such points there were.
+    pub cancel_points: (u32, u32),
+    /// The first failure, which no failure with fewer departures precedes.
+    pub failure: Option<Failure>,
+}
+
+/// What the run of one schedule came to.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What went wrong.
+    pub failure: Option<Failure>,
+    /// How many handles ran.
+    pub steps: u64,
+    /// What happened.
+    pub timeline: Timeline,
+}
+
+/// A run that failed. Prints as its story.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// In what way it failed.
+    pub kind: FailureKind,
+    /// Where it departs from what asyncio would have done.
+    pub schedule: Schedule,
+    /// What happened.
+    pub timeline: Timeline,
+}
+
+/// In what way a run failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// A task panicked.
+    Panic,
+    /// The body returned an error.
+    Error,
+    /// Nothing could ever have happened any more.
+    Deadlock,
+    /// An [invariant](super::Probe::invariant) did not hold.
+    Invariant,
+    /// It took more steps than it [may](super::Explorer::max_steps).
+    StepLimit,
+    /// It did something else than the run before it, though nothing was done in another way; or the schedule is not
+    /// one of this program.
+    UncontrolledNondeterminism,
+}
+
+impl Failure {
+    /// What went wrong, in a line.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        let last = self
+            .timeline
+            .events()
+            .iter()
+            .rev()
+            .find_map(|event| match &event.kind {
+                EventKind::Failed { text } => Some(text.as_str()),
+                _ => None,
+            });
+        last.unwrap_or("it failed")
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            schedule, timeline, ..
+        } = self;
+        writeln!(f, "{}", self.message())?;
+        writeln!(f)?;
+        writeln!(f, "{}", timeline.to_string().trim_end())?;
+        writeln!(f)?;
+        writeln!(
+            f,
+            "To run it again, set SOLOOP_REPLAY={schedule} for this test; to keep it:"
+        )?;
+        write!(
+            f,
+            "    Explorer::new().replay(&\"{schedule}\".parse().unwrap(), body)"
+        )
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Panic => "panic",
+            Self::Error => "error",
+            Self::Deadlock => "deadlock",
+            Self::Invariant => "broken invariant",
+            Self::StepLimit => "step limit",
+            Self::UncontrolledNondeterminism => "uncontrolled nondeterminism",
+        })
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nondeterministic { at } => write!(
+                f,
+                "by decision {at} the run had become another one, though nothing was done in another way: \
+                 the body depends on something else than the schedule"
+            ),
+            Self::Impossible(departure) => write!(
+                f,
+                "the schedule no longer fits at decision {}: {departure} cannot be done there",
+                departure.at
+            ),
+            Self::TooShort { decisions, next } => write!(
+                f,
+                "the schedule no longer fits at decision {decisions}: the run is over, and {next} is still to come"
+            ),
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! `soloop::testing`: every order, every cancel, the smallest witness.
+
+mod search;
