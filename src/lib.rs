@@ -29,7 +29,10 @@ pub mod pages {
 
 pub use crate::{
     error::{Error, Result},
-    event_loop::{DeadlockReport, EventLoop, RemoteTask, Spawner, Turn, create_task, run, time},
+    event_loop::{
+        DeadlockReport, EventLoop, RemoteTask, Spawner, TaskTree, Turn, create_task, run, tasks,
+        time,
+    },
     sync::{
         Barrier, BoundedSemaphore, Condition, ConditionGuard, Event, Lock, LockGuard, Semaphore,
         SemaphoreGuard, Truthy,

@@ -994,7 +994,13 @@ impl State {
                 Wait::Primitive(Weak::clone(&self.queues[queue.index()].owner))
             }
             Kind::Join { task } => Wait::Words(self.describe_task(*task)),
-            Kind::Sleep { .. } | Kind::Relay { .. } | Kind::Yield => Wait::Words("a timer".into()),
+            Kind::Sleep { timer: Some(timer) } => {
+                let deadline = self.wheel.deadline(*timer);
+                Wait::Words(format!("a timer due at {deadline:?}"))
+            }
+            Kind::Sleep { timer: None } | Kind::Relay { .. } | Kind::Yield => {
+                Wait::Words("its next turn".into())
+            }
             Kind::Foreign | Kind::Scope(_) => Wait::Words("a future from elsewhere".into()),
         }
     }

@@ -18,6 +18,7 @@ mod ready;
 pub(crate) mod record;
 pub(crate) mod state;
 pub(crate) mod steer;
+mod tree;
 mod waker;
 mod wheel;
 
@@ -45,6 +46,7 @@ use self::{
 pub use self::{
     deadlock::DeadlockReport,
     embed::{RemoteTask, Spawner, Turn},
+    tree::{TaskTree, tasks},
 };
 pub(crate) use self::{ready::Handle, record::Cause, waker::TaskWaker};
 use crate::{
