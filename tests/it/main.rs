@@ -22,6 +22,7 @@ mod scene;
 mod size;
 mod testing;
 mod threads;
+mod trace;
 mod tree;
 mod turns;
 mod wait_for;
