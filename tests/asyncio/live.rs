@@ -3,7 +3,8 @@
 use crate::{
     cpython::CPython,
     generator,
-    interpreter::trace,
+    hosts::Host,
+    interpreter::{trace, trace_under},
     program::Program,
     recording::{Recorded, Recording, side_by_side},
     shrink::shrink,
@@ -145,7 +146,11 @@ fn a_program_side_by_side() {
         Err(_) => wanted,
     };
     let program = Program::parse(&wanted).expect("a program");
-    let ours = trace(&program);
+    let host = env::var("HOST").map_or(Host::Run, |name| {
+        let named = |host: &Host| format!("{host:?}") == name;
+        Host::ALL.into_iter().find(named).expect("a host's name")
+    });
+    let ours = trace_under(host, &program);
     let theirs = CPython::start(&[]).ok().map(|mut judge| judge.run(&wanted));
     println!("{}", side_by_side(&wanted, &ours, theirs.as_deref()));
     assert_eq!(

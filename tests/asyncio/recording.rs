@@ -4,7 +4,9 @@
 //! through (in hexadecimal, one bit a row of the table). `situations.md` has that table, and for each
 //! situation the smallest program that shows it with its whole trace.
 
-use crate::{cpython::CPython, generator, interpreter, program::Program, shrink::shrink};
+use crate::{
+    cpython::CPython, generator, hosts::Host, interpreter, program::Program, shrink::shrink,
+};
 use std::{collections::BTreeMap, fmt::Write, fs, mem, thread};
 
 const PROGRAMS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/asyncio/recorded.txt");
@@ -86,9 +88,6 @@ impl Recording {
             let program = Program::parse(&shortest.program).expect("it was printed");
             let smallest = shrink(program, |batch| {
                 let texts: Vec<String> = batch.iter().map(Program::to_string).collect();
-                if bit == 79 {
-                    fs::write("/tmp/stuck.txt", texts.join("\n") + "\n\n").unwrap();
-                }
                 judge.send(&texts);
                 let answers = texts.iter().map(|_| judge.trace());
                 let shows = |answer: Vec<String>| seen(&answer).any(|seen| seen == name);
@@ -286,15 +285,15 @@ pub(crate) fn side_by_side(program: &str, ours: &[String], theirs: Option<&[Stri
     text
 }
 
-#[test]
-fn every_program_prints_what_cpython_printed() {
+/// The lines of the recording whose programs print something else, of every `step`th program.
+fn differing(host: Host, step: usize) -> Vec<usize> {
     let Recording { programs, .. } = Recording::load();
     let workers = thread::available_parallelism().map_or(1, usize::from);
     let share = |worker: usize| {
-        let all = programs.iter().enumerate();
+        let all = programs.iter().enumerate().step_by(step);
         let differing = all.skip(worker).step_by(workers).filter(|(_, recorded)| {
             let program = Program::parse(&recorded.program).expect("a program");
-            digest(&interpreter::trace(&program)) != recorded.digest
+            digest(&interpreter::trace_under(host, &program)) != recorded.digest
         });
         differing.map(|(at, _)| at + 1).collect::<Vec<_>>()
     };
@@ -308,13 +307,38 @@ fn every_program_prints_what_cpython_printed() {
         ended.flatten().collect()
     });
     differing.sort_unstable();
+    differing
+}
+
+fn assert_none_differs(host: Host, step: usize) {
+    let differing = differing(host, step);
     assert!(
         differing.is_empty(),
-        "lines of recorded.txt whose programs print something else than on CPython: {differing:?}\n\
+        "lines of recorded.txt whose programs print something else than on CPython, under {host:?}: {differing:?}\n\
          both traces of the first, in full:\n    \
-         PROGRAM={} cargo test --test asyncio -- --ignored --nocapture side_by_side",
+         HOST={host:?} PROGRAM={} cargo test --test asyncio -- --ignored --nocapture side_by_side",
         differing[0]
     );
+}
+
+#[test]
+fn every_program_prints_what_cpython_printed() {
+    assert_none_differs(Host::Run, 1);
+}
+
+#[test]
+fn every_program_prints_it_under_turns() {
+    assert_none_differs(Host::Turns, 1);
+}
+
+#[test]
+fn every_program_prints_it_under_async_io() {
+    assert_none_differs(Host::AsyncIo, 1);
+}
+
+#[test]
+fn every_program_prints_it_under_local_pool() {
+    assert_none_differs(Host::LocalPool, 1);
 }
 
 #[test]
