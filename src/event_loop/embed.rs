@@ -329,7 +329,12 @@ impl Loop {
 
     /// How things stand. If there is nothing to do, the host is told of the next thing that there is.
     fn after_turn(&self) -> Turn {
-        if self.look(|state| state.doomed == 0 && !state.failures.is_empty()) {
+        // When `gather` would have told `run` of them; or before, where nothing comes in between.
+        let reports = self.look(|state| {
+            let told = state.stop_after.is_none() || state.ready.is_empty() || state.alive == 0;
+            state.doomed == 0 && told && !state.failures.is_empty()
+        });
+        if reports {
             self.report_failures();
         }
         if self.look(|state| state.alive == 0) {

@@ -1,4 +1,5 @@
-//! Who may run a program: the loop by itself, somebody who turns it, an executor that drives it. The lines are the same.
+//! Who may run a program: the loop by itself, somebody who turns it by hand, an executor that drives it. The lines are the
+//! same.
 
 use crate::interpreter::Flow;
 use futures::{FutureExt, executor::LocalPool, future::LocalBoxFuture};
@@ -13,63 +14,80 @@ pub(crate) enum Host {
     Turns,
     AsyncIo,
     LocalPool,
+    Smol,
+    Tokio,
 }
 
-impl Host {
-    pub(crate) const ALL: [Self; 4] = [Self::Run, Self::Turns, Self::AsyncIo, Self::LocalPool];
+/// Those that drive.
+pub(crate) const EXECUTORS: [Host; 4] = [Host::AsyncIo, Host::LocalPool, Host::Smol, Host::Tokio];
 
-    /// Runs main to its end, and all that it left. `tasks` says which tasks there are.
-    pub(crate) fn host(
+impl Host {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let mut hosts = [Self::Run, Self::Turns].into_iter().chain(EXECUTORS);
+        hosts.find(|host| format!("{host:?}") == name)
+    }
+
+    /// Runs main to its end, and what it left. `tasks` says which tasks there are.
+    pub(crate) fn run(
         self,
-        event_loop: &mut EventLoop,
+        guest: &mut EventLoop,
         main: Main,
         tasks: impl Fn() -> Vec<TaskHandle>,
     ) -> Flow {
         match self {
-            Self::Run => event_loop.run(main),
-            Self::Turns => turn(event_loop, main, tasks),
-            Self::AsyncIo => async_io::block_on(event_loop.drive(main, no_sleep)),
-            Self::LocalPool => LocalPool::new().run_until(event_loop.drive(main, no_sleep)),
+            Self::Run => guest.run(main),
+            Self::Turns => turn(guest, main, tasks),
+            Self::AsyncIo => async_io::block_on(guest.drive(main, no_sleep)),
+            Self::LocalPool => LocalPool::new().run_until(guest.drive(main, no_sleep)),
+            Self::Smol => {
+                let executor = smol::LocalExecutor::new();
+                smol::block_on(executor.run(guest.drive(main, no_sleep)))
+            }
+            Self::Tokio => {
+                let runtime = tokio::runtime::Builder::new_current_thread().build();
+                let runtime = runtime.expect("a runtime");
+                tokio::task::LocalSet::new().block_on(&runtime, guest.drive(main, no_sleep))
+            }
         }
     }
 }
 
 async fn no_sleep(delay: Duration) {
-    unreachable!("the clock is virtual, and nobody sleeps for {delay:?}");
+    panic!("the clock is virtual, and yet somebody is to sleep for {delay:?}");
 }
 
-/// The turns that `asyncio.run` still takes once the tasks that it cancelled have ended: see `finish_shutdown`.
+/// The turns that `run` still takes once the tasks that it has cancelled have ended: `gather` and asyncio's own shutdowns.
 const LAST_TURNS: usize = 6;
 
 /// Does by hand what `run` does.
-fn turn(event_loop: &mut EventLoop, main: Main, tasks: impl Fn() -> Vec<TaskHandle>) -> Flow {
-    let main = event_loop.create_task(main);
-    let turn = turn_until(event_loop, Turn::More, || main.done())?;
+fn turn(guest: &mut EventLoop, main: Main, tasks: impl Fn() -> Vec<TaskHandle>) -> Flow {
+    let main = guest.create_task(main);
+    let turn = turn_until(guest, Turn::More, || main.done())?;
     // The turn after main's end is still everybody's. With nothing ready it would begin with a jump of the clock.
     if let Turn::More = turn {
-        let _turn = event_loop.turn();
+        let _turn = guest.turn();
     }
     let ended = main.now_or_never().expect("main is done");
     let mut left = tasks();
     left.retain(|task| !task.done());
     if !left.is_empty() {
-        let turn = event_loop.shutdown();
-        let mut turn = turn_until(event_loop, turn, || left.iter().all(TaskHandle::done))?;
+        let turn = guest.shutdown();
+        let mut turn = turn_until(guest, turn, || left.iter().all(TaskHandle::done))?;
         for _ in 0..LAST_TURNS {
             if let Turn::More = turn {
-                turn = event_loop.turn();
+                turn = guest.turn();
             }
         }
     }
     ended
 }
 
-fn turn_until(event_loop: &mut EventLoop, mut turn: Turn, over: impl Fn() -> bool) -> Result<Turn> {
+fn turn_until(guest: &mut EventLoop, mut turn: Turn, over: impl Fn() -> bool) -> Result<Turn> {
     while !over() {
         if let Turn::Stuck(report) = turn {
             return Err(Error::Deadlock(report));
         }
-        turn = event_loop.turn();
+        turn = guest.turn();
     }
     Ok(turn)
 }

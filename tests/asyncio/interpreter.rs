@@ -34,7 +34,7 @@ pub(crate) fn trace(program: &Program) -> Vec<String> {
     trace_under(Host::Run, program)
 }
 
-/// Likewise, under some other host.
+/// Likewise, under another host.
 pub(crate) fn trace_under(host: Host, program: &Program) -> Vec<String> {
     catch_unwind(AssertUnwindSafe(|| run(host, program))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -52,8 +52,8 @@ fn run(host: Host, program: &Program) -> Vec<String> {
         world: Rc::clone(&world),
         number: world.enroll(),
     };
-    let (function, tasks) = (Box::pin(function(main, 0)), Rc::clone(&world));
-    match host.host(&mut event_loop, function, move || tasks.tasks()) {
+    let (main, tasks) = (Box::pin(function(main, 0)), || world.tasks());
+    match host.run(&mut event_loop, main, tasks) {
         Err(Error::Deadlock(stuck)) => {
             // asyncio hangs in its shutdown, and never comes to tell who failed in it.
             let told = |line: &String| !line.starts_with("unhandled exception");

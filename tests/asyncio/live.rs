@@ -4,7 +4,7 @@ use crate::{
     cpython::CPython,
     generator,
     hosts::Host,
-    interpreter::{trace, trace_under},
+    interpreter::trace_under,
     program::Program,
     recording::{Recorded, Recording, side_by_side},
     shrink::shrink,
@@ -27,6 +27,12 @@ const BATCH: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// A program's trace under the host that is asked for.
+fn trace(program: &Program) -> Vec<String> {
+    let host = env::var("HOST").map_or(Host::Run, |name| Host::named(&name).expect("a host"));
+    trace_under(host, program)
 }
 
 fn cpython(arguments: &[&str]) -> CPython {
@@ -146,11 +152,7 @@ fn a_program_side_by_side() {
         Err(_) => wanted,
     };
     let program = Program::parse(&wanted).expect("a program");
-    let host = env::var("HOST").map_or(Host::Run, |name| {
-        let named = |host: &Host| format!("{host:?}") == name;
-        Host::ALL.into_iter().find(named).expect("a host's name")
-    });
-    let ours = trace_under(host, &program);
+    let ours = trace(&program);
     let theirs = CPython::start(&[]).ok().map(|mut judge| judge.run(&wanted));
     println!("{}", side_by_side(&wanted, &ours, theirs.as_deref()));
     assert_eq!(

@@ -488,6 +488,29 @@ mod shutdown {
         );
     }
 
+    /// asyncio's `gather` tells `run`, and that takes two turns.
+    #[test]
+    fn reports_that_when_run_would() {
+        let (mut guest, _) = by_hand();
+        guest.set_exception_handler(note_failure);
+        guest.create_task(async {
+            let _cancelled = nap(99).await;
+            create_task(ticks(3));
+            Err::<(), _>(Error::Value("no".into()))
+        });
+        turn(&mut guest);
+        let _more = guest.shutdown();
+        for _ in 0..4 {
+            turn(&mut guest);
+        }
+        assert_eq!(
+            noted(),
+            "until-99 more t0 more t1 \
+             unhandled exception during asyncio.run() shutdown: Task-1 raised ValueError: no \
+             more t2 more"
+        );
+    }
+
     #[test]
     fn leaves_a_loop_that_takes_new_tasks() {
         let (mut guest, _) = by_hand();
