@@ -56,9 +56,6 @@ async fn no_sleep(delay: Duration) {
     panic!("the clock is virtual, and yet somebody is to sleep for {delay:?}");
 }
 
-/// The turns that `run` still takes once the tasks that it has cancelled have ended: `gather` and asyncio's own shutdowns.
-const LAST_TURNS: usize = 6;
-
 /// Does by hand what `run` does.
 fn turn(guest: &mut EventLoop, main: Main, tasks: impl Fn() -> Vec<TaskHandle>) -> Flow {
     let main = guest.create_task(main);
@@ -73,9 +70,20 @@ fn turn(guest: &mut EventLoop, main: Main, tasks: impl Fn() -> Vec<TaskHandle>) 
     if !left.is_empty() {
         let turn = guest.shutdown();
         let mut turn = turn_until(guest, turn, || left.iter().all(TaskHandle::done))?;
-        for _ in 0..LAST_TURNS {
-            if let Turn::More = turn {
-                turn = guest.turn();
+        // Two turns until `gather` has told, and two for each task that asyncio makes then. Those take a number.
+        for of_asyncio in [
+            None,
+            Some("shutdown_asyncgens"),
+            Some("shutdown_default_executor"),
+        ] {
+            if of_asyncio.is_some() {
+                guest.create_task(async { Ok(()) });
+                turn = Turn::More;
+            }
+            for _ in 0..2 {
+                if let Turn::More = turn {
+                    turn = guest.turn();
+                }
             }
         }
     }
