@@ -1,6 +1,8 @@
 //! soloop inside somebody else's loop: a turn at a time, on the host's clock, told of work, and shut down by the host.
 
 mod drive;
+#[allow(dead_code, reason = "the examples bring a main")]
+mod examples;
 mod hosts;
 mod portable;
 mod wakes;
