@@ -1,4 +1,4 @@
-//! Calls that block go to other threads, and the loop goes on meanwhile. A task that waits for one can be cancelled as any other.
+// Calls that block go to other threads, and the loop goes on meanwhile. A task that waits for one can be cancelled as any other.
 
 use blocking::unblock;
 use soloop::{Error, Result, create_task, sleep, wait_for, wrap_future};
@@ -10,21 +10,24 @@ async fn lines_of(path: &'static Path) -> Result<usize> {
     Ok(text.map_err(Error::other)?.lines().count())
 }
 
+/// Waits elsewhere until somebody says something.
+async fn listen(orders: mpsc::Receiver<&'static str>) -> Result<()> {
+    println!("the thread waits");
+    let order = wrap_future(unblock(move || orders.recv())).await?;
+    println!("the thread was told to {}", order.map_err(Error::other)?);
+    Ok(())
+}
+
 fn main() -> Result<()> {
     let here = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/event.rs"));
     soloop::run(async {
-        let (go, gone) = mpsc::channel();
-        let slow = create_task(async {
-            println!("the thread waits");
-            let said = wrap_future(unblock(move || gone.recv())).await?;
-            println!("the thread was told to {}", said.map_err(Error::other)?);
-            Ok(())
-        });
+        let (captain, orders) = mpsc::channel();
+        let slow = create_task(listen(orders));
         for n in 1..=3 {
             sleep(Duration::ZERO).await?;
             println!("turn {n} of the loop");
         }
-        go.send("go").map_err(Error::other)?;
+        captain.send("go").map_err(Error::other)?;
         slow.await?;
 
         println!(

@@ -1,4 +1,4 @@
-//! Ctrl-C as in `asyncio.run`: the first cancels main, which may clean up; the second does not wait for that.
+// Ctrl-C as in `asyncio.run`: the first cancels main, which may clean up; the second does not wait for that.
 
 use soloop::{Error, RemoteTask, Result, current_task, sleep};
 use std::{process, sync::Mutex, time::Duration};

@@ -1,5 +1,5 @@
-//! A TCP echo server and its clients, with sockets by async-io: under `run`, where the reactor has a thread of its own, and
-//! under `drive`, where `async_io::block_on` gives it ours. `cargo run --release --example echo 20000` compares the two.
+// A TCP echo server and its clients, with sockets by async-io: under `run`, where the reactor has a thread of its own, and
+// under `drive`, where `async_io::block_on` gives it ours. `cargo run --release --example echo 20000` compares the two.
 
 use async_io::{Async, Timer};
 use futures::{AsyncReadExt, AsyncWriteExt, future::try_join_all, io};

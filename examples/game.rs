@@ -1,4 +1,4 @@
-//! A game loop hosts soloop: the time is the game's, each frame gives the tasks a budget of turns, and nothing ever blocks.
+// A game loop hosts soloop: the time is the game's, each frame gives the tasks a budget of turns, and nothing ever blocks.
 
 use soloop::{Event, EventLoop, Result, Turn, create_task, sleep, time, wait_for};
 use std::{cell::Cell, rc::Rc, time::Duration};

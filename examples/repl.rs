@@ -1,6 +1,5 @@
-//! A REPL: a thread reads stdin, tasks run meanwhile, and `quit` ends the program though the thread is blocked in its read.
-//!
-//! `sleep 1` sleeps in the background, `cancel` stops all that, `tasks` counts them; an error is printed, not fatal.
+// A REPL: a thread reads stdin, tasks run meanwhile, and `quit` ends the program though the thread is blocked in its read.
+// `sleep 1` sleeps in the background, `cancel` stops all that, `tasks` counts them; an error is printed, not fatal.
 
 use futures::{StreamExt, channel::mpsc};
 use soloop::{Error, Result, Task, create_task, sleep};
@@ -43,17 +42,19 @@ fn lines() -> mpsc::UnboundedReceiver<String> {
     receiver
 }
 
-fn main() -> Result<()> {
-    soloop::run(async {
-        let (mut lines, mut tasks) = (lines(), Vec::new());
-        while let Some(line) = lines.next().await {
-            match evaluate(&line, &mut tasks) {
-                Ok(true) => sleep(Duration::ZERO).await?, // what was begun begins
-                Ok(false) => break,
-                Err(error) => println!("{error}"),
-            }
+async fn read_and_evaluate(mut lines: mpsc::UnboundedReceiver<String>) -> Result<()> {
+    let mut tasks = Vec::new();
+    while let Some(line) = lines.next().await {
+        match evaluate(&line, &mut tasks) {
+            Ok(true) => sleep(Duration::ZERO).await?, // what was begun begins
+            Ok(false) => break,
+            Err(error) => println!("{error}"),
         }
-        println!("bye");
-        Ok(()) // and what still sleeps is cancelled
-    })
+    }
+    println!("bye");
+    Ok(()) // and what still sleeps is cancelled
+}
+
+fn main() -> Result<()> {
+    soloop::run(read_and_evaluate(lines()))
 }

@@ -1,4 +1,4 @@
-//! soloop inside a tokio application: an actor whose tasks take turns in asyncio's order, asked over tokio's channels.
+// soloop inside a tokio application: an actor whose tasks take turns in asyncio's order, asked over tokio's channels.
 
 use soloop::{Error, EventLoop, Lock, Result, create_task, sleep};
 use std::time::Duration;

@@ -114,40 +114,125 @@ impl<T> Task<T> {
     }
 
     /// Asks the task to stop: see [`TaskHandle::cancel`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Error, Event, create_task}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let reader = create_task(Event::new().wait());
+    /// soloop::sleep(Duration::from_millis(1)).await?;
+    /// reader.cancel(); // it has had its time
+    /// assert!(matches!(reader.await, Err(Error::Cancelled)));
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn cancel(&self) -> bool {
         self.home.open(|state| state.cancel(self.key))
     }
 
     /// Whether the task has ended: see [`TaskHandle::done`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Event, create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let open = Event::new();
+    /// let mut workers = vec![create_task(async { Ok(()) }), create_task(open.wait())];
+    /// sleep(Duration::ZERO).await?;
+    /// workers.retain(|worker| !worker.done());
+    /// assert_eq!(workers.len(), 1);
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn done(&self) -> bool {
         self.home.is(self.key, DONE)
     }
 
     /// Whether the task has ended cancelled: see [`TaskHandle::cancelled`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Event, create_task};
+    /// # soloop::run(async {
+    /// let mut reader = create_task(Event::new().wait());
+    /// reader.cancel();
+    /// if (&mut reader).await.is_err() {
+    ///     assert!(reader.cancelled()); // stopped, and not failed
+    /// }
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn cancelled(&self) -> bool {
         self.home.is(self.key, CANCELLED)
     }
 
     /// How many requests to cancel are outstanding: see [`TaskHandle::cancelling`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let task = create_task(async {
+    ///     let told = sleep(Duration::from_secs(3600)).await;
+    ///     sleep(Duration::from_millis(1)).await?; // cleans up
+    ///     told
+    /// });
+    /// sleep(Duration::ZERO).await?;
+    /// while !task.done() {
+    ///     if task.cancelling() == 0 {
+    ///         task.cancel(); // once is enough: a second would cut the cleaning short
+    ///     }
+    ///     sleep(Duration::ZERO).await?;
+    /// }
+    /// assert_eq!(task.cancelling(), 1);
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn cancelling(&self) -> usize {
         self.home.cancelling(self.key)
     }
 
     /// Takes one request to cancel back: see [`TaskHandle::uncancel`].
+    ///
+    /// # Examples
+    /// ```
+    /// # soloop::run(async {
+    /// let task = soloop::create_task(async { Ok("after all") });
+    /// task.cancel();
+    /// assert_eq!(task.uncancel(), 0); // it has not heard of it yet, and never will
+    /// assert_eq!(task.await?, "after all");
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn uncancel(&self) -> usize {
         self.home.open(|state| state.uncancel(self.key))
     }
 
     /// The task's name: see [`TaskHandle::name`].
+    ///
+    /// # Examples
+    /// ```
+    /// # soloop::run(async {
+    /// let task = soloop::create_task(async { Ok(()) });
+    /// assert_eq!(task.name(), "Task-2"); // main is the first
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn name(&self) -> String {
         self.home.look(|state| state.name(self.key))
     }
 
     /// Gives the task a name: see [`TaskHandle::set_name`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Event, create_task};
+    /// let stuck = soloop::run(async {
+    ///     let reader = create_task(Event::new().wait());
+    ///     reader.set_name("reader");
+    ///     reader.await
+    /// });
+    /// let report = stuck.unwrap_err().to_string();
+    /// assert!(report.contains("reader waits for <Event [unset, waiters:1]>"));
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
         let name = name.into();
         self.home.open(|state| state.set_name(self.key, name));
@@ -323,18 +408,49 @@ impl TaskHandle {
     }
 
     /// Whether the task has ended: returned, raised, or cancelled. The counterpart of `asyncio.Task.done`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let detached = create_task(sleep(Duration::ZERO)).handle();
+    /// while !detached.done() {
+    ///     sleep(Duration::ZERO).await?;
+    /// }
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn done(&self) -> bool {
         self.home.is(self.key, DONE)
     }
 
     /// Whether the task has ended cancelled. The counterpart of `asyncio.Task.cancelled`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Error, Event, create_task};
+    /// let left = soloop::run(async { Ok(create_task(Event::new().wait()).handle()) })?;
+    /// assert!(left.cancelled()); // since main has ended
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn cancelled(&self) -> bool {
         self.home.is(self.key, CANCELLED)
     }
 
     /// How many requests to cancel have been made and not taken back. The counterpart of `asyncio.Task.cancelling`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Error, Event, create_task, current_task};
+    /// # soloop::run(async {
+    /// let helper = create_task(Event::new().wait());
+    /// helper.cancel();
+    /// let Err(Error::Cancelled) = helper.await else { panic!("it cannot end") };
+    /// // Who was meant, the helper or I?
+    /// assert_eq!(current_task().unwrap().cancelling(), 0);
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn cancelling(&self) -> usize {
         self.home.cancelling(self.key)
@@ -344,18 +460,52 @@ impl TaskHandle {
     ///
     /// The counterpart of `asyncio.Task.uncancel`, for code that asked for a cancel and has seen to it. At zero a
     /// request that has not been delivered yet is forgotten.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Error, create_task, current_task, sleep, wait_for}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let nap = async {
+    ///     if let Err(Error::Cancelled) = sleep(Duration::from_secs(3600)).await {
+    ///         current_task().unwrap().uncancel(); // refused, and nobody is to count it any more
+    ///     }
+    ///     sleep(Duration::from_secs(3600)).await
+    /// };
+    /// let task = create_task(wait_for(nap, Duration::from_millis(1)));
+    /// sleep(Duration::ZERO).await?;
+    /// task.cancel();
+    /// assert!(matches!(task.await, Err(Error::Timeout)));
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn uncancel(&self) -> usize {
         self.home.open(|state| state.uncancel(self.key))
     }
 
     /// The task's name: `Task-1`, `Task-2`, … in the order of creation in its loop, unless
     /// [`set_name`](Self::set_name) gave it another. The counterpart of `asyncio.Task.get_name`.
+    ///
+    /// # Examples
+    /// ```
+    /// # soloop::run(async {
+    /// let me = soloop::current_task().unwrap();
+    /// assert_eq!(format!("{} begins", me.name()), "Task-1 begins");
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn name(&self) -> String {
         self.home.look(|state| state.name(self.key))
     }
 
     /// Gives the task a name, for reports. The counterpart of `asyncio.Task.set_name`.
+    ///
+    /// # Examples
+    /// ```
+    /// # soloop::run(async {
+    /// let me = soloop::current_task().unwrap();
+    /// me.set_name("baker");
+    /// assert_eq!(format!("{me:?}"), "<Task pending name='baker'>");
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn set_name(&self, name: impl Into<String>) {
         let name: String = name.into();
         self.home.open(|state| state.set_name(self.key, name));
@@ -445,12 +595,37 @@ impl TaskFailure {
     }
 
     /// The task's name.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Error, EventLoop, create_task}, std::{cell::RefCell, rc::Rc}};
+    /// let (mut guest, failed) = (EventLoop::new(), Rc::new(RefCell::new(Vec::new())));
+    /// let names = Rc::clone(&failed);
+    /// guest.set_exception_handler(move |failure| names.borrow_mut().push(failure.name().to_owned()));
+    /// guest.run(async { create_task(async { Err::<(), _>(Error::Timeout) }); Ok(()) })?;
+    /// assert_eq!(failed.take(), ["Task-2"]);
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// What it raised.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Error, EventLoop, create_task}, std::{cell::Cell, rc::Rc}};
+    /// let (mut guest, timeouts) = (EventLoop::new(), Rc::new(Cell::new(0)));
+    /// let count = Rc::clone(&timeouts);
+    /// guest.set_exception_handler(move |failure| match failure.error() {
+    ///     Error::Timeout => count.set(count.get() + 1), // happens
+    ///     _ => panic!("{failure}"),
+    /// });
+    /// guest.run(async { create_task(async { Err::<(), _>(Error::Timeout) }); Ok(()) })?;
+    /// assert_eq!(timeouts.get(), 1);
+    /// # Ok::<(), Error>(())
+    /// ```
     #[must_use]
     pub fn error(&self) -> &Error {
         &self.error

@@ -64,6 +64,19 @@ impl EventLoop {
     ///
     /// The clock must not go back. It is asked at the beginning of a turn if a timer is set, and whenever a task asks for the
     /// time or sets one; it may call anything of the crate.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{EventLoop, Turn, sleep}, std::{cell::Cell, rc::Rc, time::Duration}};
+    ///
+    /// let seconds = Rc::new(Cell::new(0));
+    /// let board = Rc::clone(&seconds);
+    /// let mut tasks = EventLoop::with_clock(move || Duration::from_secs(board.get()));
+    /// tasks.create_task(sleep(Duration::from_secs(5)));
+    /// assert!(matches!(tasks.turn(), Turn::SleepUntil(deadline) if deadline.as_secs() == 5));
+    /// seconds.set(5); // the simulation goes on, in its own time
+    /// assert!(matches!(tasks.run_until_stalled(10), Turn::Empty));
+    /// ```
     #[must_use]
     pub fn with_clock(now: impl Fn() -> Duration + 'static) -> Self {
         Self {
@@ -72,6 +85,17 @@ impl EventLoop {
     }
 
     /// Starts a task in this loop: before, between and after turns. See [`create_task`](crate::create_task).
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{EventLoop, Turn};
+    ///
+    /// let mut tasks = EventLoop::new();
+    /// let task = tasks.create_task(async { Ok(6 * 7) }); // from the host, which is no task itself
+    /// assert!(matches!(tasks.turn(), Turn::Empty));
+    /// assert_eq!(tasks.run(task)?, 42);
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn create_task<T: 'static>(
         &self,
         coro: impl Future<Output = Result<T>> + 'static,
@@ -86,6 +110,22 @@ impl EventLoop {
     ///
     /// # Panics
     /// If a loop is running on this thread already. A panic in a task unwinds through here, after every other task was dropped.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{EventLoop, Turn, sleep}, std::{thread, time::Duration}};
+    ///
+    /// let mut tasks = EventLoop::new();
+    /// tasks.create_task(async { sleep(Duration::from_millis(2)).await });
+    /// loop {
+    ///     match tasks.turn() {
+    ///         Turn::More => {} // a frame may be drawn in between
+    ///         Turn::SleepUntil(deadline) => thread::sleep(deadline.saturating_sub(tasks.time())),
+    ///         Turn::Empty => break,
+    ///         Turn::AwaitWake | Turn::Stuck(_) => unreachable!("it only sleeps"),
+    ///     }
+    /// }
+    /// ```
     pub fn turn(&mut self) -> Turn {
         self.run_until_stalled(1)
     }
@@ -94,6 +134,24 @@ impl EventLoop {
     ///
     /// # Panics
     /// As [`turn`](Self::turn).
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{EventLoop, Result, Turn, sleep}, std::time::Duration};
+    ///
+    /// async fn always_busy() -> Result<()> {
+    ///     loop {
+    ///         sleep(Duration::ZERO).await?;
+    ///     }
+    /// }
+    ///
+    /// let mut tasks = EventLoop::new();
+    /// tasks.create_task(always_busy());
+    /// for _frame in 0..3 {
+    ///     // Ten turns a frame, however much there is to do.
+    ///     assert!(matches!(tasks.run_until_stalled(10), Turn::More));
+    /// }
+    /// ```
     pub fn run_until_stalled(&mut self, max_turns: usize) -> Turn {
         let _running = self.running();
         if let Some(turn) = self.shared.still_idle() {
@@ -117,6 +175,22 @@ impl EventLoop {
     ///
     /// Causes are a waker, a [`RemoteTask`], and whatever is done on the loop's own thread outside its turns. The hook is called
     /// in the middle of that, so it should do no more than note it: wake a thread, post a message, set a flag.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{Error, EventLoop, Turn}, std::thread};
+    ///
+    /// let mut tasks = EventLoop::new();
+    /// let host = thread::current();
+    /// tasks.on_wake(move || host.unpark());
+    /// let (sender, receiver) = futures::channel::oneshot::channel();
+    /// tasks.create_task(async { receiver.await.map_err(Error::other) });
+    /// let other = thread::spawn(|| sender.send("hello"));
+    /// while !matches!(tasks.turn(), Turn::Empty) {
+    ///     thread::park(); // until there is something to do
+    /// }
+    /// # other.join().unwrap().unwrap();
+    /// ```
     pub fn on_wake(&mut self, hook: impl Fn() + Send + Sync + 'static) {
         self.shared.inbox.set_hook(Arc::new(hook));
     }
@@ -167,12 +241,42 @@ impl EventLoop {
     /// Cancels every task that is left, in the order of creation. Keep turning until [`Turn::Empty`].
     ///
     /// What they raise instead is reported as at the end of [`run`](Self::run).
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{EventLoop, Turn, sleep}, std::time::Duration};
+    ///
+    /// let mut tasks = EventLoop::new();
+    /// let task = tasks.create_task(async {
+    ///     let told = sleep(Duration::from_secs(3600)).await;
+    ///     sleep(Duration::ZERO).await?; // cleans up
+    ///     told
+    /// });
+    /// let _ = tasks.turn();
+    /// let _ = tasks.shutdown();
+    /// while !matches!(tasks.turn(), Turn::Empty) {}
+    /// assert!(task.cancelled());
+    /// ```
     pub fn shutdown(&mut self) -> Turn {
         self.shared.open(|state| state.doom_all());
         self.shared.after_turn()
     }
 
     /// Something that spawns tasks into this loop, for code that is generic over [`LocalSpawn`].
+    ///
+    /// # Examples
+    /// ```
+    /// use {futures::task::{LocalSpawn, LocalSpawnExt}, soloop::{EventLoop, Turn}};
+    ///
+    /// // Of a crate that knows nothing of soloop.
+    /// fn start(executor: &impl LocalSpawn) {
+    ///     executor.spawn_local(async { println!("started") }).unwrap();
+    /// }
+    ///
+    /// let mut tasks = EventLoop::new();
+    /// start(&tasks.spawner());
+    /// assert!(matches!(tasks.turn(), Turn::Empty));
+    /// ```
     #[must_use]
     pub fn spawner(&self) -> Spawner {
         Spawner {
@@ -225,7 +329,12 @@ impl Loop {
 
     /// How things stand. If there is nothing to do, the host is told of the next thing that there is.
     fn after_turn(&self) -> Turn {
-        if self.look(|state| state.doomed == 0 && !state.failures.is_empty()) {
+        // When `gather` would have told `run` of them; or before, where nothing comes in between.
+        let reports = self.look(|state| {
+            let told = state.stop_after.is_none() || state.ready.is_empty() || state.alive == 0;
+            state.doomed == 0 && told && !state.failures.is_empty()
+        });
+        if reports {
             self.report_failures();
         }
         if self.look(|state| state.alive == 0) {
@@ -382,7 +491,8 @@ where
                 return Poll::Ready(ended.and_then(|()| this.main.as_mut().result()));
             }
             let deadline = match shared.outlook() {
-                Outlook::Until(deadline) => Some(deadline),
+                // The virtual clock has jumped, and it was only the host's turn.
+                Outlook::Until(deadline) if !shared.clock.jumps() => Some(deadline),
                 _ => None,
             };
             if *this.deadline != deadline {
@@ -467,6 +577,20 @@ impl RemoteTask {
     /// Asks the task to stop: [`TaskHandle::cancel`], from whatever thread. Does nothing if the task has ended.
     ///
     /// On the loop's own thread, during a turn, the request is made at once, and else at the beginning of the next turn.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{Error, Event, create_task}, std::thread};
+    ///
+    /// soloop::run(async {
+    ///     let work = create_task(Event::new().wait());
+    ///     let remote = work.remote();
+    ///     thread::spawn(move || remote.cancel()); // a signal handler's, say
+    ///     assert!(matches!(work.await, Err(Error::Cancelled)));
+    ///     Ok(())
+    /// })?;
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn cancel(&self) {
         self.waker.cancel();
     }
@@ -480,6 +604,17 @@ impl fmt::Debug for RemoteTask {
 
 impl<T> Task<T> {
     /// A handle to the task for other threads: see [`TaskHandle::remote`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Event, create_task}, std::thread};
+    /// # soloop::run(async {
+    /// let mut work = create_task(Event::new().wait());
+    /// let remote = work.remote();
+    /// thread::spawn(move || remote.cancel());
+    /// assert!((&mut work).await.is_err() && work.cancelled());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn remote(&self) -> RemoteTask {
         self.handle().remote()
@@ -488,6 +623,17 @@ impl<T> Task<T> {
 
 impl TaskHandle {
     /// A handle to the same task for other threads.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Error, Event, current_task}, std::thread};
+    /// let stopped = soloop::run(async {
+    ///     let main = current_task().unwrap().remote();
+    ///     thread::spawn(move || main.cancel());
+    ///     Event::new().wait().await // no deadlock: `main` can still be reached
+    /// });
+    /// assert!(matches!(stopped, Err(Error::Cancelled)));
+    /// ```
     #[must_use]
     pub fn remote(&self) -> RemoteTask {
         RemoteTask {

@@ -60,6 +60,15 @@ impl Barrier {
     ///
     /// # Errors
     /// [`Error::Value`] if `parties` is zero.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Barrier;
+    /// let start = Barrier::new(3)?;
+    /// assert_eq!(format!("{start:?}"), "<Barrier [filling, waiters:0/3]>");
+    /// assert_eq!(Barrier::new(0).unwrap_err().to_string(), "ValueError: parties must be > 0");
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     pub fn new(parties: usize) -> Result<Self> {
         if parties < 1 {
             return Err(Error::value(NO_PARTIES));
@@ -100,6 +109,28 @@ impl Barrier {
     ///
     /// # Dropping
     /// Likewise.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Barrier, create_task}, std::{cell::Cell, rc::Rc}};
+    /// # soloop::run(async {
+    /// let (barrier, swept) = (Barrier::new(2)?, Rc::new(Cell::new(0)));
+    /// let worker = || {
+    ///     let (barrier, swept) = (barrier.clone(), Rc::clone(&swept));
+    ///     create_task(async move {
+    ///         if barrier.wait().await? == 0 {
+    ///             swept.set(swept.get() + 1); // one of them sweeps the floor, whoever it is
+    ///         }
+    ///         Ok(())
+    ///     })
+    /// };
+    /// let workers = [worker(), worker()];
+    /// for worker in workers {
+    ///     worker.await?;
+    /// }
+    /// assert_eq!(swept.get(), 1);
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn wait(&self) -> impl Future<Output = Result<usize>> + 'static + use<> {
         let barrier = Rc::clone(&self.0);
         async move { barrier.wait().await }
@@ -117,6 +148,21 @@ impl Barrier {
     ///
     /// # Dropping
     /// Likewise.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Barrier, Error, create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let race = Barrier::new(2)?;
+    /// let runner = create_task(race.wait());
+    /// sleep(Duration::ZERO).await?;
+    /// race.reset().await?; // a false start
+    /// assert!(matches!(runner.await, Err(Error::BrokenBarrier(_))));
+    /// let again = create_task(race.wait());
+    /// race.wait().await?;
+    /// again.await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn reset(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         let barrier = Rc::clone(&self.0);
         async move {
@@ -142,6 +188,19 @@ impl Barrier {
     ///
     /// # Dropping
     /// Likewise.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Barrier, Error, create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let race = Barrier::new(2)?;
+    /// let runner = create_task(race.wait());
+    /// sleep(Duration::ZERO).await?;
+    /// race.abort().await?; // the other will never come, and nobody is to wait for it
+    /// assert!(matches!(runner.await, Err(Error::BrokenBarrier(_))));
+    /// assert!(race.wait().await.is_err());
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn abort(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         let barrier = Rc::clone(&self.0);
         async move {
@@ -152,18 +211,56 @@ impl Barrier {
     }
 
     /// How many tasks pass together. The counterpart of `asyncio.Barrier.parties`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Barrier, create_task};
+    /// # soloop::run(async {
+    /// # let race = Barrier::new(3)?;
+    /// let runners: Vec<_> = (0..race.parties()).map(|_| create_task(race.wait())).collect();
+    /// for runner in runners {
+    ///     runner.await?;
+    /// }
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn parties(&self) -> usize {
         self.0.parties
     }
 
     /// How many tasks wait while the barrier fills, and else `0`. The counterpart of `asyncio.Barrier.n_waiting`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Barrier, create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let race = Barrier::new(3)?;
+    /// let _first = create_task(race.wait());
+    /// sleep(Duration::ZERO).await?;
+    /// let missing = race.parties() - race.n_waiting();
+    /// assert_eq!(missing, 2);
+    /// # race.abort().await?;
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn n_waiting(&self) -> usize {
         self.0.n_waiting()
     }
 
     /// Whether the barrier is out of use. The counterpart of `asyncio.Barrier.broken`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Barrier;
+    /// # soloop::run(async {
+    /// # let race = Barrier::new(3)?;
+    /// race.abort().await?;
+    /// if race.broken() {
+    ///     race.reset().await?;
+    /// }
+    /// assert!(!race.broken());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn broken(&self) -> bool {
         self.0.phase.get() == Phase::Broken

@@ -51,6 +51,13 @@ struct State {
 
 impl Condition {
     /// Makes a condition with a lock of its own.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Condition;
+    /// let restocked = Condition::new();
+    /// assert!(restocked.notify(1).is_err()); // its lock has to be held
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self::with_lock(&Lock::new())
@@ -59,6 +66,29 @@ impl Condition {
     /// Makes a condition that shares a lock, with others or with whoever uses the lock by itself.
     ///
     /// The counterpart of `asyncio.Condition(lock)`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Condition, Lock, create_task}, std::{cell::Cell, rc::Rc}};
+    /// # soloop::run(async {
+    /// // A shelf with room for one loaf: one lock, and two things to wait for.
+    /// let (lock, shelf) = (Lock::new(), Rc::new(Cell::new(0)));
+    /// let (not_empty, not_full) = (Condition::with_lock(&lock), Condition::with_lock(&lock));
+    /// # let (stocked, room, s) = (not_empty.clone(), not_full.clone(), Rc::clone(&shelf));
+    /// let customer = create_task(async move {
+    ///     let mut held = stocked.enter().await?;
+    ///     held.wait_for(|| s.take() > 0).await?;
+    ///     room.notify(1) // the lock is held: it is the same
+    /// });
+    /// for _ in 0..2 {
+    ///     let mut held = not_full.enter().await?;
+    ///     held.wait_for(|| shelf.get() == 0).await?;
+    ///     shelf.set(1);
+    ///     not_empty.notify(1)?;
+    /// }
+    /// customer.await
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn with_lock(lock: &Lock) -> Self {
         Self(Rc::new(State {
@@ -109,6 +139,17 @@ impl Condition {
     ///
     /// # Errors
     /// Those of [`Lock::acquire`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Condition;
+    /// # soloop::run(async {
+    /// # let restocked = Condition::new();
+    /// restocked.acquire().await?;
+    /// restocked.notify_all()?;
+    /// restocked.release()
+    /// # }).unwrap();
+    /// ```
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         self.0.lock.acquire()
     }
@@ -117,11 +158,37 @@ impl Condition {
     ///
     /// # Errors
     /// [`Error::Runtime`] if nobody holds the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Condition;
+    /// # soloop::run(async {
+    /// # let restocked = Condition::new();
+    /// restocked.acquire().await?;
+    /// restocked.release()?;
+    /// let again = restocked.release().unwrap_err();
+    /// assert_eq!(again.to_string(), "RuntimeError: Lock is not acquired.");
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn release(&self) -> Result<()> {
         self.0.lock.release()
     }
 
     /// Whether somebody holds the lock: see [`Lock::locked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Condition, Result};
+    /// fn restock(restocked: &Condition) -> Result<()> {
+    ///     assert!(restocked.locked(), "the caller holds the lock");
+    ///     restocked.notify(1)
+    /// }
+    /// # soloop::run(async {
+    /// # let restocked = Condition::new();
+    /// let _held = restocked.enter().await?;
+    /// restock(&restocked)
+    /// # }).unwrap();
+    /// ```
     #[must_use]
     pub fn locked(&self) -> bool {
         self.0.lock.locked()
@@ -137,6 +204,26 @@ impl Condition {
     ///
     /// # Dropping
     /// As in [`Lock::acquire`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Condition, create_task, sleep}, std::{cell::Cell, rc::Rc, time::Duration}};
+    /// # soloop::run(async {
+    /// let (restocked, shelf) = (Condition::new(), Rc::new(Cell::new(0)));
+    /// let (r, s) = (restocked.clone(), Rc::clone(&shelf));
+    /// let customer = create_task(async move {
+    ///     let mut held = r.enter().await?;
+    ///     held.wait_for(|| s.get() > 0).await?;
+    ///     Ok(s.take())
+    /// });
+    /// sleep(Duration::ZERO).await?;
+    /// let held = restocked.enter().await?;
+    /// shelf.set(3);
+    /// held.notify(1)?;
+    /// drop(held); // and now the customer may have the lock
+    /// assert_eq!(customer.await?, 3);
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn enter(&self) -> impl Future<Output = Result<ConditionGuard>> + 'static + use<> {
         let condition = Rc::clone(&self.0);
         Entering::new(&self.0.lock.0, move |lock: Rc<lock::State>| {
@@ -197,6 +284,20 @@ impl Condition {
     ///
     /// # Dropping
     /// As in [`wait`](Self::wait).
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Condition, create_task}, std::{cell::RefCell, rc::Rc}};
+    /// # soloop::run(async {
+    /// # let (restocked, shelf) = (Condition::new(), Rc::new(RefCell::new(Vec::new())));
+    /// # let (r, s) = (restocked.clone(), shelf.clone());
+    /// # create_task(async move { r.acquire().await?; s.borrow_mut().push("bread"); r.notify(1)?; r.release() });
+    /// restocked.acquire().await?;
+    /// let found = restocked.wait_for(move || shelf.borrow_mut().pop()).await?;
+    /// assert_eq!(found, Some("bread")); // what the predicate has found
+    /// restocked.release()
+    /// # }).unwrap();
+    /// ```
     pub fn wait_for<R: Truthy, P: FnMut() -> R + 'static>(
         &self,
         predicate: P,
@@ -211,6 +312,25 @@ impl Condition {
     ///
     /// # Errors
     /// [`Error::Runtime`] if nobody holds the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Condition, create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// # let restocked = Condition::new();
+    /// let customer = || {
+    ///     let restocked = restocked.clone();
+    ///     create_task(async move { restocked.enter().await?.wait().await })
+    /// };
+    /// let customers = [customer(), customer(), customer()];
+    /// sleep(Duration::ZERO).await?;
+    /// restocked.acquire().await?;
+    /// restocked.notify(2)?; // two loaves, two customers
+    /// restocked.release()?;
+    /// sleep(Duration::from_millis(1)).await?;
+    /// assert_eq!(customers.map(|customer| customer.done()), [true, true, false]);
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn notify(&self, n: usize) -> Result<()> {
         self.0.notify(n)
     }
@@ -219,6 +339,27 @@ impl Condition {
     ///
     /// # Errors
     /// [`Error::Runtime`] if nobody holds the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Condition, create_task, sleep}, std::{cell::Cell, rc::Rc, time::Duration}};
+    /// # soloop::run(async {
+    /// # let (changed, closed) = (Condition::new(), Rc::new(Cell::new(false)));
+    /// let customer = || {
+    ///     let (changed, closed) = (changed.clone(), Rc::clone(&closed));
+    ///     create_task(async move { changed.enter().await?.wait_for(|| closed.get()).await })
+    /// };
+    /// let customers = [customer(), customer()];
+    /// sleep(Duration::ZERO).await?;
+    /// changed.acquire().await?;
+    /// closed.set(true);
+    /// changed.notify_all()?; // this concerns everybody
+    /// changed.release()?;
+    /// for customer in customers {
+    ///     customer.await?;
+    /// }
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn notify_all(&self) -> Result<()> {
         self.0.notify(usize::MAX)
     }
@@ -258,6 +399,21 @@ impl ConditionGuard {
     ///
     /// # Errors
     /// Those of [`Condition::wait`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Condition, create_task}, std::{cell::Cell, rc::Rc}};
+    /// # soloop::run(async {
+    /// # let (restocked, shelf) = (Condition::new(), Rc::new(Cell::new(0)));
+    /// # let (r, s) = (restocked.clone(), shelf.clone());
+    /// # create_task(async move { r.acquire().await?; s.set(3); r.notify(1)?; r.release() });
+    /// let mut held = restocked.enter().await?;
+    /// while shelf.get() == 0 {
+    ///     held.wait().await?;
+    /// }
+    /// assert_eq!(shelf.take(), 3);
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn wait(&mut self) -> impl Future<Output = Result<()>> {
         self.condition.wait()
     }
@@ -266,6 +422,22 @@ impl ConditionGuard {
     ///
     /// # Errors
     /// Those of [`Condition::wait`], unless the predicate holds at once.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Condition, create_task}, std::{cell::Cell, rc::Rc}};
+    /// # soloop::run(async {
+    /// # let (restocked, shelf) = (Condition::new(), Rc::new(Cell::new(0)));
+    /// # let (r, s) = (restocked.clone(), shelf.clone());
+    /// # create_task(async move { r.acquire().await?; s.set(3); r.notify(1)?; r.release() });
+    /// let (mut held, mut asked) = (restocked.enter().await?, 0);
+    /// held.wait_for(|| {
+    ///     asked += 1; // borrowed from here
+    ///     shelf.get() > 0
+    /// }).await?;
+    /// assert_eq!(asked, 2);
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn wait_for<R: Truthy, P: FnMut() -> R>(
         &mut self,
         predicate: P,
@@ -277,6 +449,17 @@ impl ConditionGuard {
     ///
     /// # Errors
     /// [`Error::Runtime`] if the lock was released by hand meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Condition;
+    /// # soloop::run(async {
+    /// # let (restocked, mut shelf) = (Condition::new(), Vec::new());
+    /// let held = restocked.enter().await?;
+    /// shelf.push("bread");
+    /// held.notify(1)?; // cannot fail: the lock is held
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn notify(&self, n: usize) -> Result<()> {
         self.condition.notify(n)
     }
@@ -285,6 +468,17 @@ impl ConditionGuard {
     ///
     /// # Errors
     /// [`Error::Runtime`] if the lock was released by hand meanwhile.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::Condition, std::cell::Cell};
+    /// # soloop::run(async {
+    /// # let (changed, closed) = (Condition::new(), Cell::new(false));
+    /// let held = changed.enter().await?;
+    /// closed.set(true);
+    /// held.notify_all()?; // everybody goes home
+    /// # Ok(()) }).unwrap();
+    /// ```
     pub fn notify_all(&self) -> Result<()> {
         self.condition.notify(usize::MAX)
     }

@@ -38,6 +38,12 @@ struct State {
 
 impl Event {
     /// Makes an event whose flag is not set.
+    ///
+    /// # Examples
+    /// ```
+    /// let ready = soloop::Event::new();
+    /// assert!(!ready.is_set());
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self(Rc::new(State {
@@ -60,6 +66,21 @@ impl Event {
     }
 
     /// Whether the flag is set. The counterpart of `asyncio.Event.is_set`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Event, create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let stop = Event::new();
+    /// # let (told, mut worked) = (stop.clone(), 0);
+    /// # create_task(async move { sleep(Duration::from_millis(1)).await?; told.set(); Ok(()) });
+    /// while !stop.is_set() {
+    ///     worked += 1; // some work, and now and then a break
+    ///     sleep(Duration::ZERO).await?;
+    /// }
+    /// # assert!(worked > 0);
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn is_set(&self) -> bool {
         self.0.value.get()
@@ -68,6 +89,21 @@ impl Event {
     /// Sets the flag and wakes everybody who waits for it, in the order in which they came.
     ///
     /// The counterpart of `asyncio.Event.set`. Does nothing if the flag is set.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Event, create_task}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let configured = Event::new();
+    /// let services = [create_task(configured.wait()), create_task(configured.wait())];
+    /// soloop::sleep(Duration::ZERO).await?;
+    /// configured.set();
+    /// for service in services {
+    ///     service.await?;
+    /// }
+    /// configured.wait().await // stays set: who comes later need not wait
+    /// # }).unwrap();
+    /// ```
     #[inline]
     pub fn set(&self) {
         if !self.0.value.replace(true) {
@@ -78,6 +114,20 @@ impl Event {
     /// Clears the flag: whoever waits from now on waits for the next [`set`](Self::set).
     ///
     /// The counterpart of `asyncio.Event.clear`. Those who have been woken already are not stopped by it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Event, create_task}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let tick = Event::new();
+    /// let waiting = create_task(tick.wait());
+    /// soloop::sleep(Duration::ZERO).await?;
+    /// tick.set();
+    /// tick.clear(); // for the next one
+    /// waiting.await?; // and yet this one was woken
+    /// assert!(!tick.is_set());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[inline]
     pub fn clear(&self) {
         self.0.value.set(false);
@@ -96,6 +146,21 @@ impl Event {
     ///
     /// # Dropping
     /// Likewise.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Event, create_task, sleep, wait_for}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let connected = Event::new();
+    /// let connecting = connected.clone();
+    /// create_task(async move {
+    ///     sleep(Duration::from_millis(1)).await?;
+    ///     connecting.set();
+    ///     Ok(())
+    /// });
+    /// wait_for(connected.wait(), Duration::from_secs(60)).await
+    /// # }).unwrap();
+    /// ```
     #[inline]
     pub fn wait(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         Passing::new(&self.0)

@@ -68,6 +68,17 @@ pub(super) struct State {
 
 impl Lock {
     /// Makes a lock that is free.
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{Lock, create_task};
+    ///
+    /// let lock = Lock::new();
+    /// let same = lock.clone(); // for a task of its own: a reference to the same lock, as in Python
+    /// soloop::run(async move { create_task(same.acquire()).await })?;
+    /// assert!(lock.locked());
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self(Rc::new(State {
@@ -95,6 +106,19 @@ impl Lock {
     }
 
     /// Whether somebody holds the lock. The counterpart of `asyncio.Lock.locked`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Lock;
+    /// # soloop::run(async {
+    /// # let printer = Lock::new();
+    /// if printer.locked() {
+    ///     println!("waiting for the printer");
+    /// }
+    /// let _held = printer.enter().await?;
+    /// assert!(printer.locked());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn locked(&self) -> bool {
         self.0.locked.get()
@@ -114,6 +138,20 @@ impl Lock {
     ///
     /// # Dropping
     /// Likewise.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Lock, create_task, sleep}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let lock = Lock::new();
+    /// lock.acquire().await?; // it is free, so this does not wait
+    /// let next = create_task(lock.acquire());
+    /// sleep(Duration::ZERO).await?;
+    /// assert!(!next.done());
+    /// lock.release()?;
+    /// next.await
+    /// # }).unwrap();
+    /// ```
     #[inline]
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         Passing::new(&self.0)
@@ -126,6 +164,21 @@ impl Lock {
     ///
     /// # Errors
     /// [`Error::Runtime`] if nobody holds the lock.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Lock, create_task}, std::time::Duration};
+    /// # soloop::run(async {
+    /// let gate = Lock::new();
+    /// gate.acquire().await?;
+    /// let opened = create_task(gate.acquire());
+    /// soloop::sleep(Duration::ZERO).await?;
+    /// gate.release()?; // any task may: it need not be the one that acquired
+    /// opened.await?;
+    /// gate.release()?;
+    /// assert_eq!(gate.release().unwrap_err().to_string(), "RuntimeError: Lock is not acquired.");
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[inline]
     pub fn release(&self) -> Result<()> {
         self.0.release()
@@ -141,6 +194,23 @@ impl Lock {
     ///
     /// # Dropping
     /// As in [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Error, Lock, Result};
+    /// async fn withdraw(account: &Lock, coins: i32) -> Result<()> {
+    ///     let _held = account.enter().await?;
+    ///     if coins > 100 {
+    ///         return Err(Error::other("not that much")); // the lock is released here too
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # soloop::run(async {
+    /// let account = Lock::new();
+    /// assert!(withdraw(&account, 200).await.is_err());
+    /// assert!(!account.locked());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[inline]
     pub fn enter(&self) -> impl Future<Output = Result<LockGuard>> + 'static + use<> {
         Entering::new(&self.0, LockGuard::new)

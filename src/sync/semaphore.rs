@@ -63,6 +63,14 @@ struct State {
 
 impl Semaphore {
     /// Makes a semaphore with this many permits.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Semaphore;
+    /// let downloads = Semaphore::new(3); // at a time
+    /// assert_eq!(format!("{downloads:?}"), "<Semaphore [unlocked, value:3]>");
+    /// assert!(Semaphore::new(0).locked()); // until somebody releases
+    /// ```
     #[must_use]
     pub fn new(value: usize) -> Self {
         Self(State::new(value, None))
@@ -84,6 +92,19 @@ impl Semaphore {
     /// Whether a permit cannot be had at once, because there is none or others are before.
     ///
     /// The counterpart of `asyncio.Semaphore.locked`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Semaphore;
+    /// # soloop::run(async {
+    /// let desks = Semaphore::new(1);
+    /// let _mine = desks.enter().await?;
+    /// if desks.locked() {
+    ///     println!("this will take a while");
+    /// }
+    /// # assert!(desks.locked());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn locked(&self) -> bool {
         self.0.locked()
@@ -102,6 +123,26 @@ impl Semaphore {
     ///
     /// # Dropping
     /// Likewise.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Semaphore, create_task}, std::time::Duration};
+    /// # soloop::run(async {
+    /// // Permits that one side makes and the other uses up.
+    /// let loaves = Semaphore::new(0);
+    /// let baker = loaves.clone();
+    /// create_task(async move {
+    ///     for _ in 0..3 {
+    ///         soloop::sleep(Duration::ZERO).await?;
+    ///         baker.release();
+    ///     }
+    ///     Ok(())
+    /// });
+    /// for _ in 0..3 {
+    ///     loaves.acquire().await?;
+    /// }
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[inline]
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         Passing::new(&self.0)
@@ -110,6 +151,14 @@ impl Semaphore {
     /// Adds a permit, and hands it to the first who waits.
     ///
     /// The counterpart of `asyncio.Semaphore.release`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::Semaphore;
+    /// let desks = Semaphore::new(2);
+    /// desks.release(); // one more was bought
+    /// assert_eq!(format!("{desks:?}"), "<Semaphore [unlocked, value:3]>");
+    /// ```
     #[inline]
     pub fn release(&self) {
         self.0.release();
@@ -125,6 +174,20 @@ impl Semaphore {
     ///
     /// # Dropping
     /// As in [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Error, Result, Semaphore};
+    /// async fn download(slots: &Semaphore) -> Result<()> {
+    ///     let _slot = slots.enter().await?;
+    ///     Err(Error::other("no such page")) // the permit is given back here too
+    /// }
+    /// # soloop::run(async {
+    /// let slots = Semaphore::new(1);
+    /// assert!(download(&slots).await.is_err());
+    /// assert!(!slots.locked());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[inline]
     pub fn enter(&self) -> impl Future<Output = Result<SemaphoreGuard>> + 'static + use<> {
         Entering::new(&self.0, SemaphoreGuard)
@@ -133,6 +196,13 @@ impl Semaphore {
 
 impl BoundedSemaphore {
     /// Makes a semaphore with this many permits, and never more.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::BoundedSemaphore;
+    /// let connections = BoundedSemaphore::new(3);
+    /// assert!(connections.release().is_err()); // all three are there
+    /// ```
     #[must_use]
     pub fn new(value: usize) -> Self {
         Self(State::new(value, Some(value)))
@@ -152,6 +222,16 @@ impl BoundedSemaphore {
     }
 
     /// Whether a permit cannot be had at once: see [`Semaphore::locked`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::BoundedSemaphore;
+    /// # soloop::run(async {
+    /// let connections = BoundedSemaphore::new(1);
+    /// connections.acquire().await?;
+    /// assert!(connections.locked());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[must_use]
     pub fn locked(&self) -> bool {
         self.0.locked()
@@ -161,6 +241,16 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// Those of [`Semaphore::acquire`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::BoundedSemaphore;
+    /// # soloop::run(async {
+    /// let connections = BoundedSemaphore::new(3);
+    /// connections.acquire().await?;
+    /// connections.release()?; // exactly once for each acquire
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[inline]
     pub fn acquire(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         Passing::new(&self.0)
@@ -172,6 +262,18 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// [`Error::Value`] if all the permits are there. Nothing is changed then.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::BoundedSemaphore;
+    /// # soloop::run(async {
+    /// # let connections = BoundedSemaphore::new(1);
+    /// connections.acquire().await?;
+    /// connections.release()?;
+    /// let twice = connections.release().unwrap_err(); // a bug that a plain semaphore would not have found
+    /// assert_eq!(twice.to_string(), "ValueError: BoundedSemaphore released too many times");
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[inline]
     pub fn release(&self) -> Result<()> {
         self.0.release_bounded()
@@ -181,6 +283,19 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// Those of [`Semaphore::acquire`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::BoundedSemaphore;
+    /// # soloop::run(async {
+    /// let connections = BoundedSemaphore::new(1);
+    /// {
+    ///     let _connection = connections.enter().await?;
+    ///     assert!(connections.locked());
+    /// }
+    /// assert!(!connections.locked());
+    /// # Ok(()) }).unwrap();
+    /// ```
     #[inline]
     pub fn enter(&self) -> impl Future<Output = Result<SemaphoreGuard>> + 'static + use<> {
         Entering::new(&self.0, SemaphoreGuard)

@@ -1,6 +1,9 @@
 //! Runs the suite's programs on soloop, and writes the lines that `interpreter.py` writes.
 
-use crate::program::{Act, Catch, Kind, Predicate, Program, Step, Target, Who};
+use crate::{
+    hosts::Host,
+    program::{Act, Catch, Kind, Predicate, Program, Step, Target, Who},
+};
 use soloop::{
     Barrier, BoundedSemaphore, Condition, ConditionGuard, Error, Event, EventLoop, Lock, Result,
     Semaphore, Task, TaskHandle, create_task, current_task, sleep, wait_for,
@@ -28,14 +31,19 @@ const ASKS: usize = 100;
 
 /// The trace of a program. A panic is a line, the only one.
 pub(crate) fn trace(program: &Program) -> Vec<String> {
-    catch_unwind(AssertUnwindSafe(|| run(program))).unwrap_or_else(|panic| {
+    trace_under(Host::Run, program)
+}
+
+/// Likewise, under another host.
+pub(crate) fn trace_under(host: Host, program: &Program) -> Vec<String> {
+    catch_unwind(AssertUnwindSafe(|| run(host, program))).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).into()));
         vec![format!("panic: {}", text.unwrap_or_default())]
     })
 }
 
-fn run(program: &Program) -> Vec<String> {
+fn run(host: Host, program: &Program) -> Vec<String> {
     let world = Rc::new(World::new(program));
     let mut event_loop = EventLoop::with_virtual_clock();
     let reports = Rc::clone(&world);
@@ -44,7 +52,8 @@ fn run(program: &Program) -> Vec<String> {
         world: Rc::clone(&world),
         number: world.enroll(),
     };
-    match event_loop.run(function(main, 0)) {
+    let (main, tasks) = (Box::pin(function(main, 0)), || world.tasks());
+    match host.run(&mut event_loop, main, tasks) {
         Err(Error::Deadlock(stuck)) => {
             // asyncio hangs in its shutdown, and never comes to tell who failed in it.
             let told = |line: &String| !line.starts_with("unhandled exception");
@@ -68,7 +77,7 @@ fn run(program: &Program) -> Vec<String> {
     world.lines.take()
 }
 
-type Flow = Result<Option<u32>>;
+pub(crate) type Flow = Result<Option<u32>>;
 type Guard = Option<(usize, ConditionGuard)>;
 
 struct World {
@@ -159,6 +168,15 @@ impl World {
         let member = &members[self.slot(slot)?];
         let handle = member.handle.clone()?;
         (member.owner.is_some() || !handle.done()).then_some(handle)
+    }
+
+    /// Those that have begun, and those that were spawned.
+    fn tasks(&self) -> Vec<TaskHandle> {
+        let members = self.members.borrow();
+        members
+            .iter()
+            .filter_map(|member| member.handle.clone())
+            .collect()
     }
 
     /// Whether awaiting `other` would close a circle of more than one task.

@@ -3,7 +3,8 @@
 use crate::{
     cpython::CPython,
     generator,
-    interpreter::trace,
+    hosts::Host,
+    interpreter::trace_under,
     program::Program,
     recording::{Recorded, Recording, side_by_side},
     shrink::shrink,
@@ -26,6 +27,12 @@ const BATCH: u64 = 64;
 const PATIENCE: Duration = Duration::from_secs(60);
 fn number(name: &str, default: u64) -> u64 {
     env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// A program's trace under the host that is asked for.
+fn trace(program: &Program) -> Vec<String> {
+    let host = env::var("HOST").map_or(Host::Run, |name| Host::named(&name).expect("a host"));
+    trace_under(host, program)
 }
 
 fn cpython(arguments: &[&str]) -> CPython {

@@ -5,6 +5,7 @@
 
 mod cpython;
 mod generator;
+mod hosts;
 mod interpreter;
 mod live;
 mod program;

@@ -273,6 +273,18 @@ mod asks_its_host {
         assert_eq!(guest.time(), secs(3600));
     }
 
+    /// At whatever turn the host gets one in between.
+    #[test]
+    fn for_no_timer_on_the_virtual_clock_after_many_turns() {
+        for before in 0..130 {
+            let result = driven(async {
+                turns(before).await?;
+                nap(1).await
+            });
+            assert!(result.is_ok());
+        }
+    }
+
     /// A host may be early; what it says is not believed before the loop's own clock says so.
     #[test]
     fn for_another_timer_if_the_first_was_early() {

@@ -9,7 +9,7 @@ use futures::{
     future::{LocalBoxFuture, join},
     task::LocalSpawnExt,
 };
-use soloop::{Barrier, Condition, Semaphore};
+use soloop::{Barrier, BoundedSemaphore, Condition, Semaphore};
 use std::{
     future::Future,
     pin::{Pin, pin},
@@ -189,10 +189,11 @@ async fn stamp(line: &str) -> Result<()> {
 /// Everything that soloop has, at once.
 async fn of_every_primitive() -> Result<()> {
     let (lock, event, condition) = (Lock::new(), Event::new(), Condition::new());
-    let (permits, barrier) = (Semaphore::new(1), Barrier::new(2)?);
+    let (permits, desks) = (Semaphore::new(1), BoundedSemaphore::new(2));
+    let barrier = Barrier::new(2)?;
     for name in ["a", "b"] {
         let (lock, event, condition) = (lock.clone(), event.clone(), condition.clone());
-        let (permits, barrier) = (permits.clone(), barrier.clone());
+        let (permits, desks, barrier) = (permits.clone(), desks.clone(), barrier.clone());
         create_task(async move {
             let held = lock.enter().await?;
             turns(1).await?;
@@ -206,6 +207,7 @@ async fn of_every_primitive() -> Result<()> {
             nap(1).await?;
             drop(permit);
             stamp(&format!("{name}-permit")).await?;
+            let _desk = desks.enter().await?;
             let place = barrier.wait().await?;
             stamp(&format!("{name}-place{place}")).await
         });
@@ -240,6 +242,7 @@ async fn of_every_primitive() -> Result<()> {
     });
     create_task(ticks(9));
     turns(2).await?;
+    stamp(&outcome(desks.release())).await?;
     stamp("over").await
 }
 
@@ -253,7 +256,8 @@ fn print_one_transcript_of_every_primitive() {
         "0:a-lock 0:b-lock 1:a-event 1:b-event 2:a-condition 2:b-condition 3:TimeoutError \
          3:a-permit 4:b-permit 4:b-place1 4:a-place0 5:TimeoutError-ok 5:Some(7) \
          told CancelledError 6:ValueError: lost \
-         Task exception was never retrieved: Task-6 raised ValueError: unseen t0 t1 6:over t2 \
+         Task exception was never retrieved: Task-6 raised ValueError: unseen t0 t1 \
+         6:ValueError: BoundedSemaphore released too many times 6:over t2 \
          left CancelledError 7:cleaned \
          unhandled exception during asyncio.run() shutdown: Task-7 raised ValueError: at-the-end \
          ok",

@@ -1,6 +1,8 @@
 //! soloop inside somebody else's loop: a turn at a time, on the host's clock, told of work, and shut down by the host.
 
 mod drive;
+#[allow(dead_code, reason = "the examples bring a main")]
+mod examples;
 mod hosts;
 mod portable;
 mod wakes;
@@ -485,6 +487,29 @@ mod shutdown {
              unhandled exception during asyncio.run() shutdown: Task-1 raised ValueError: first \
              unhandled exception during asyncio.run() shutdown: Task-2 raised ValueError: second \
              empty"
+        );
+    }
+
+    /// asyncio's `gather` tells `run`, and that takes two turns.
+    #[test]
+    fn reports_that_when_run_would() {
+        let (mut guest, _) = by_hand();
+        guest.set_exception_handler(note_failure);
+        guest.create_task(async {
+            let _cancelled = nap(99).await;
+            create_task(ticks(3));
+            Err::<(), _>(Error::Value("no".into()))
+        });
+        turn(&mut guest);
+        let _more = guest.shutdown();
+        for _ in 0..4 {
+            turn(&mut guest);
+        }
+        assert_eq!(
+            noted(),
+            "until-99 more t0 more t1 \
+             unhandled exception during asyncio.run() shutdown: Task-1 raised ValueError: no \
+             more t2 more"
         );
     }
 
