@@ -681,7 +681,6 @@ const UNUSUAL_END: Flags = REQUESTED.or(ADOPTED).or(YIELDED_INSIDE).or(MAIN).or(
 const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
 
 /// A task as the loop keeps it.
-#[derive(Debug)]
 pub(crate) struct Slot {
     /// Invariant: none during a step, for main, and once the result has been retrieved.
     body: Unclaimed,
@@ -713,12 +712,6 @@ impl Slot {
         self.flags.clear(QUEUED);
         self.flags.set(STARTED.or(RUNNING));
         mem::swap(&mut self.body, body);
-    }
-}
-
-impl fmt::Debug for dyn Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("coroutine")
     }
 }
 
