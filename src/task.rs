@@ -1338,15 +1338,18 @@ impl State {
             .collect()
     }
 
-    /// Forgets what was ready or due, at the end of a run. All tasks have ended.
+    /// Leaves nothing ready at the end of a run. All tasks have ended; a timer that is due runs, for a future that has
+    /// survived its task and may be polled in the next run.
     pub(crate) fn clear(&mut self) {
         debug_assert_eq!(self.alive, 0);
-        for handle in self.ready.drain() {
-            match handle {
-                Handle::Timer(timer) => self.wheel.remove_due(timer),
-                Handle::Step(task) => {
-                    self.slot_mut(task).flags.clear(QUEUED);
-                    self.free_if_unused(task);
+        while !self.ready.is_empty() {
+            for handle in self.ready.drain() {
+                match handle {
+                    Handle::Timer(timer) => self.run_timer(timer),
+                    Handle::Step(task) => {
+                        self.slot_mut(task).flags.clear(QUEUED);
+                        self.free_if_unused(task);
+                    }
                 }
             }
         }
