@@ -866,7 +866,6 @@ const UNUSUAL_END: Flags = REQUESTED
 const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
 
 /// A task as the loop keeps it.
-#[derive(Debug)]
 pub(crate) struct Slot {
     /// Invariant: none during a step, for main, and once the result has been retrieved.
     body: Unclaimed,
@@ -898,12 +897,6 @@ impl Slot {
         self.flags.clear(QUEUED);
         self.flags.set(STARTED.or(RUNNING));
         mem::swap(&mut self.body, body);
-    }
-}
-
-impl fmt::Debug for dyn Body {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("coroutine")
     }
 }
 
@@ -1561,15 +1554,18 @@ impl State {
             .collect()
     }
 
-    /// Forgets what was ready or due, at the end of a run. All tasks have ended.
+    /// Leaves nothing ready at the end of a run. All tasks have ended; a timer that is due runs, for a future that has
+    /// survived its task and may be polled in the next run.
     pub(crate) fn clear(&mut self) {
         debug_assert_eq!(self.alive, 0);
-        for handle in self.ready.drain() {
-            match handle {
-                Handle::Timer(timer) => self.wheel.remove_due(timer),
-                Handle::Step(task) => {
-                    self.slot_mut(task).flags.clear(QUEUED);
-                    self.free_if_unused(task);
+        while !self.ready.is_empty() {
+            for handle in self.ready.drain() {
+                match handle {
+                    Handle::Timer(timer) => self.run_timer(timer),
+                    Handle::Step(task) => {
+                        self.slot_mut(task).flags.clear(QUEUED);
+                        self.free_if_unused(task);
+                    }
                 }
             }
         }

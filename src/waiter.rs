@@ -18,7 +18,6 @@
 
 use std::{
     cell::{Cell, OnceCell},
-    fmt,
     future::Future,
     mem,
     pin::Pin,
@@ -402,16 +401,6 @@ impl WaitList {
             Wake::Woken => &mut self.woken,
             Wake::Cancelled => &mut self.cancelled,
         }
-    }
-}
-
-impl fmt::Debug for WaitList {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} pending, {} woken, {} cancelled",
-            self.pending, self.woken, self.cancelled
-        )
     }
 }
 

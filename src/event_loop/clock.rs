@@ -2,7 +2,6 @@
 
 use std::{
     cell::Cell,
-    fmt,
     time::{Duration, Instant},
 };
 
@@ -63,15 +62,5 @@ impl Clock {
                 true
             }
         }
-    }
-}
-
-impl fmt::Debug for Clock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Monotonic { .. } => "Monotonic",
-            Self::Virtual { .. } => "Virtual",
-            Self::Host(_) => "Host",
-        })
     }
 }

@@ -831,11 +831,3 @@ impl Loop {
         )
     }
 }
-
-impl fmt::Debug for Loop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loop")
-            .field("clock", &self.clock)
-            .finish_non_exhaustive()
-    }
-}

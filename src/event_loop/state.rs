@@ -54,7 +54,6 @@ pub(crate) enum Rest {
     Stop,
 }
 
-#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) tasks: Slab<Slot>,
     /// Names that were set by hand; the others follow from the task's number.

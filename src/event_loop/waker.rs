@@ -9,7 +9,7 @@
 //! In asyncio a wake from outside is `loop.call_soon_threadsafe`.
 
 use std::{
-    fmt, mem,
+    mem,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
@@ -21,7 +21,6 @@ use std::{
 use super::{Loop, key::TaskKey};
 
 /// What a foreign future's [`Waker`](std::task::Waker) points to.
-#[derive(Debug)]
 pub(crate) struct TaskWaker {
     /// The task's number in the loop; `0` once the task has ended.
     task: AtomicU32,
@@ -273,13 +272,5 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, Posts> {
         // Nothing that could panic runs under the lock, and a list of wakers is never half-done.
         self.posts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Inbox {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Inbox")
-            .field("given_out", &self.given_out)
-            .finish_non_exhaustive()
     }
 }

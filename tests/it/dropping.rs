@@ -10,7 +10,7 @@ use soloop::{
     create_task, sleep, wait_for, wrap_future,
 };
 use std::{
-    cell::OnceCell,
+    cell::{Cell, OnceCell},
     future::{Future, pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
@@ -1180,6 +1180,56 @@ mod others {
             }
             turns(1).await
         })
+    }
+
+    /// It is a hop away from its end when main returns.
+    #[test]
+    fn a_wait_for_with_no_time_may_outlive_its_run() -> Result<()> {
+        let mut event_loop = EventLoop::with_virtual_clock();
+        let zero = || wait_for(nap(9), Duration::ZERO).boxed_local();
+        let (mut dropped, mut polled) = (zero(), zero());
+        event_loop.run(async {
+            start(&mut dropped).await;
+            start(&mut polled).await;
+            Ok(())
+        })?;
+        event_loop.run(async {
+            let rivals = [create_task(nap(1)), create_task(nap(1))];
+            turns(1).await?;
+            drop(dropped);
+            assert_eq!(outcome(polled.await), "TimeoutError");
+            assert_eq!(soloop::time(), Duration::ZERO);
+            for rival in rivals {
+                rival.await?;
+            }
+            Ok(())
+        })
+    }
+
+    /// A panic passes in the very turn in which they are due, before their timers run.
+    #[test]
+    fn a_sleep_that_is_due_may_outlive_a_panic() -> Result<()> {
+        let (clock, mut naps) = (Rc::new(Cell::new(Duration::ZERO)), Vec::new());
+        let now = clock.clone();
+        let mut event_loop = EventLoop::with_clock(move || now.get());
+        let panics = catch_unwind(AssertUnwindSafe(|| {
+            event_loop.run::<()>(async {
+                naps.extend([nap(1).boxed_local(), nap(1).boxed_local()]);
+                naps.push(wait_for(Event::new().wait(), secs(1)).boxed_local());
+                for nap in &mut naps {
+                    start(nap).await;
+                }
+                clock.set(secs(1));
+                turns(1).await?;
+                resume_unwind(Box::new("a bug"))
+            })
+        }));
+        assert!(panics.is_err());
+        let (struck, polled) = (naps.pop().expect("three"), naps.pop().expect("two"));
+        drop(naps);
+        let outcomes = event_loop.run(async { Ok((outcome(polled.await), outcome(struck.await))) });
+        assert_eq!(outcomes?, ("ok".into(), "TimeoutError".into()));
+        Ok(())
     }
 
     #[test]

@@ -80,6 +80,38 @@ mod polled_outside {
     }
 
     #[test]
+    fn a_task_that_was_awaited_before_cannot_be_awaited() -> Result<()> {
+        let mut task = None;
+        run(async {
+            start(task.insert(create_task(nap(1)))).await;
+            Ok(())
+        })?;
+        let task = task.expect("main has run");
+        assert!(task.cancelled());
+        assert_eq!(task.now_or_never().map(outcome), Some(REFUSED.into()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_task_is_not_given_to_a_timeout_of_zero() {
+        let event_loop = EventLoop::with_virtual_clock();
+        let task = event_loop.create_task(nap(1));
+        let timed = wait_for(task, Duration::ZERO).now_or_never();
+        assert_eq!(timed.map(outcome), Some(REFUSED.into()));
+    }
+
+    #[test]
+    fn a_wrapped_future_that_has_to_wait_is_refused() {
+        let dropped = NoteOnDrop("dropped");
+        let wrapped = wrap_future(async move {
+            pending::<()>().await;
+            drop(dropped);
+        });
+        assert_eq!(wrapped.now_or_never().map(outcome), Some(REFUSED.into()));
+        assert_eq!(noted(), "dropped");
+    }
+
+    #[test]
     fn a_bare_yield_is_refused() -> Result<()> {
         let mut bare = turns(1).boxed_local();
         run(async {

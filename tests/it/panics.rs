@@ -260,6 +260,17 @@ fn leaves_the_primitives_as_the_drops_leave_them() -> Result<()> {
     })
 }
 
+/// Its coroutine is lost to the panic, and nothing else is left to be retrieved.
+#[test]
+fn of_a_task_leaves_it_cancelled() {
+    let mut event_loop = EventLoop::with_virtual_clock();
+    let task = event_loop.create_task(async { bug::<Result<()>>() });
+    let panic = caught(|| event_loop.run(nap(1)));
+    assert_eq!(panic.downcast_ref(), Some(&"a bug"));
+    assert!(task.cancelled());
+    assert_eq!(outcome(event_loop.run(task)), "CancelledError");
+}
+
 /// Handles and wakers of the dropped tasks are still safe to use.
 #[test]
 fn leaves_handles_and_wakers_that_are_harmless() {

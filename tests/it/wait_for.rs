@@ -461,6 +461,48 @@ mod undelivered {
     }
 
     #[test]
+    fn request_is_raised_by_the_next_wait_inside_that_is_no_yield() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let wait = event.wait();
+            let inside = async {
+                choose_at_the_deadline().await;
+                wait.await
+            };
+            let _both = join!(
+                tell("wait_for", wait_for(inside, secs(1))),
+                tell("sibling", nap(2)),
+            );
+            note(format_args!("{event:?}"));
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "chosen wait_for TimeoutError sibling ok <Event [unset]> 0 then ok"
+        );
+    }
+
+    #[test]
+    fn request_is_passed_to_the_task_that_is_awaited_next() {
+        let trace = trace_of(async {
+            let task = create_task(slow(1));
+            let inside = async {
+                choose_at_the_deadline().await;
+                task.await
+            };
+            let _both = join!(
+                tell("wait_for", wait_for(inside, secs(1))),
+                tell("sibling", nap(3)),
+            );
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "chosen told at 1 clean-up ok wait_for TimeoutError sibling ok 0 then ok"
+        );
+    }
+
+    #[test]
     fn request_is_taken_back_if_there_is_none() {
         let trace = trace_of(async {
             let inside = async {
@@ -767,6 +809,67 @@ mod beside {
         assert_eq!(
             trace,
             "told at 1 b ok clean-up ok a TimeoutError 4 0 then ok"
+        );
+    }
+
+    /// The nap that is over at the same instant has queued the task's step before the timeout strikes.
+    #[test]
+    fn a_step_that_is_queued_when_it_strikes_passes_it_to_the_task_awaited() {
+        let trace = trace_of(async {
+            let task = create_task(slow(1));
+            let _both = join!(
+                tell("sibling", nap(1)),
+                tell("wait_for", wait_for(task, secs(1))),
+            );
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "sibling ok told at 1 clean-up ok wait_for TimeoutError 0 then ok"
+        );
+    }
+
+    /// The tasks are awaited inside first and then outside, where the cancel finds them in the order in which that began.
+    #[test]
+    fn what_began_inside_may_be_awaited_outside() {
+        let trace = trace_of(async {
+            let waits = create_task(async {
+                let (mut a, mut b) = (
+                    create_task(tell("a", nap(9))),
+                    create_task(tell("b", nap(9))),
+                );
+                let inside = async {
+                    start(&mut a).await;
+                    start(&mut b).await;
+                    nap(1).await
+                };
+                tell("wait_for", wait_for(inside, secs(2))).await?;
+                let _both = join!(b, a);
+                nothing_is_left().await
+            });
+            nap(3).await?;
+            waits.cancel();
+            waits.await
+        });
+        assert_eq!(
+            trace,
+            "wait_for ok a CancelledError b CancelledError 1 then ok"
+        );
+    }
+
+    #[test]
+    fn a_timeout_that_began_outside_is_told_by_the_one_that_now_polls_it() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let mut timeout = Box::pin(tell("inner", wait_for(event.wait(), secs(2))));
+            start(&mut timeout).await;
+            tell("outer", wait_for(timeout, secs(1))).await?;
+            note(format_args!("{event:?}"));
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "inner CancelledError outer ok <Event [unset]> 0 then ok"
         );
     }
 
