@@ -1,9 +1,9 @@
-//! Who may run a program: the loop by itself, somebody who turns it by hand, an executor that drives it. The lines are the
+//! Who may run a program: the loop by itself, with a recorder or without, somebody who turns it by hand, an executor that drives it. The lines are the
 //! same.
 
-use crate::interpreter::Flow;
+use crate::{flaws::flaws, interpreter::Flow};
 use futures::{FutureExt, executor::LocalPool, future::LocalBoxFuture};
-use soloop::{Error, EventLoop, Result, TaskHandle, Turn};
+use soloop::{Error, EventLoop, Result, TaskHandle, Turn, trace::record};
 use std::time::Duration;
 
 type Main = LocalBoxFuture<'static, Flow>;
@@ -11,6 +11,7 @@ type Main = LocalBoxFuture<'static, Flow>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Host {
     Run,
+    Recorded,
     Turns,
     AsyncIo,
     LocalPool,
@@ -23,7 +24,9 @@ pub(crate) const EXECUTORS: [Host; 4] = [Host::AsyncIo, Host::LocalPool, Host::S
 
 impl Host {
     pub(crate) fn named(name: &str) -> Option<Self> {
-        let mut hosts = [Self::Run, Self::Turns].into_iter().chain(EXECUTORS);
+        let mut hosts = [Self::Run, Self::Recorded, Self::Turns]
+            .into_iter()
+            .chain(EXECUTORS);
         hosts.find(|host| format!("{host:?}") == name)
     }
 
@@ -36,6 +39,11 @@ impl Host {
     ) -> Flow {
         match self {
             Self::Run => guest.run(main),
+            Self::Recorded => {
+                let (ended, timeline) = record(guest, main);
+                assert_eq!(flaws(&timeline), [""; 0]);
+                ended
+            }
             Self::Turns => turn(guest, main, tasks),
             Self::AsyncIo => async_io::block_on(guest.drive(main, no_sleep)),
             Self::LocalPool => LocalPool::new().run_until(guest.drive(main, no_sleep)),

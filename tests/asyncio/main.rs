@@ -4,6 +4,8 @@
 #![forbid(unsafe_code)]
 
 mod cpython;
+#[path = "../it/flaws.rs"]
+mod flaws;
 mod generator;
 mod hosts;
 mod interpreter;

@@ -328,6 +328,11 @@ fn every_program_prints_what_cpython_printed() {
 }
 
 #[test]
+fn every_program_prints_that_with_a_recorder_that_sees_a_cause_for_every_wait() {
+    assert_all_print_what_was_recorded(|_| Host::Recorded);
+}
+
+#[test]
 fn every_program_prints_that_for_a_host_that_turns_the_loop() {
     assert_all_print_what_was_recorded(|_| Host::Turns);
 }

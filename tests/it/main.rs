@@ -12,6 +12,7 @@ mod dropping;
 mod embedding;
 mod examples;
 mod exceptions;
+mod flaws;
 mod foreign;
 mod kit;
 mod models;
