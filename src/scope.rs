@@ -7,15 +7,13 @@
 //!
 //! A scope is a waiter of the kind `Scope`: it is listed among those of its task, and lists its own.
 
-use std::mem;
-
 use crate::{
     event_loop::{
         Cause,
         key::{TaskKey, TimerKey, WaiterKey},
         state::State,
     },
-    task::{Flags, QUEUED, RAISING, REQUESTED, RUNNING, STRUCK, YIELDING},
+    task::{Flags, QUEUED, RAISING, REQUESTED, STRUCK, YIELDING},
     waiter::Kind,
 };
 
@@ -41,55 +39,56 @@ impl State {
     /// under a timeout is ready at once. Returns how many requests to cancel there are from outside, and its timer's number.
     /// `None` if no task of this loop is running.
     pub(crate) fn begin_scope(&mut self) -> Option<(i64, u64)> {
-        let others = self.requests_from_outside(self.current?, self.scope);
-        self.undrawn += 1;
+        let others = self.requests_from_outside(self.here.task.get()?, self.here.scope.get());
+        self.here.undrawn.set(self.here.undrawn.get() + 1);
         Some((others, self.wheel.reserve()))
     }
 
     /// Ends the poll of a scope that has just begun, if nothing inside waits. Else it has to be left.
     #[inline]
     pub(crate) fn forget_scope(&mut self) -> bool {
-        let is_undrawn = self.undrawn > 0;
-        self.undrawn -= u32::from(is_undrawn);
-        is_undrawn
+        let undrawn = self.here.undrawn.get();
+        self.here.undrawn.set(undrawn.saturating_sub(1));
+        undrawn > 0
     }
 
     /// The innermost scope, whose first poll is about to end.
     pub(crate) fn scope_begun(&mut self) -> WaiterKey {
         self.draw_scopes();
-        self.scope.expect("a scope has begun")
+        self.here.scope.get().expect("a scope has begun")
     }
 
     /// Draws the scopes that have begun, since something inside waits.
     #[inline]
     pub(crate) fn draw_scopes(&mut self) {
-        if self.undrawn > 0 {
+        if self.here.undrawn.get() > 0 {
             self.draw_undrawn();
         }
     }
 
     #[inline(never)]
     fn draw_undrawn(&mut self) {
-        for _ in 0..mem::take(&mut self.undrawn) {
+        for _ in 0..self.here.undrawn.take() {
             let scope = Scope {
                 youngest: None,
                 timer: None,
                 flags: Flags::NONE,
             };
-            self.scope = Some(self.insert_waiter(Kind::Scope(scope)));
+            let drawn = self.insert_waiter(Kind::Scope(scope));
+            self.here.scope.set(Some(drawn));
         }
     }
 
     /// Begins to poll what is inside. A request that is kept is told to what was pending there. Says whether any task
     /// of this loop is running at all.
     pub(crate) fn enter_scope(&mut self, key: WaiterKey) -> bool {
-        let Some(current) = self.current else {
+        let Some(current) = self.here.task.get() else {
             return false;
         };
         self.draw_scopes();
         let waiter = &self.waiters[key.index()];
         let was_polled = waiter.polled;
-        if waiter.task != Some(current) || waiter.scope != self.scope {
+        if waiter.task != Some(current) || waiter.scope != self.here.scope.get() {
             self.move_scope_here(key);
         }
         let scope = self.scope_mut(key);
@@ -97,21 +96,21 @@ impl State {
         if scope.flags.has(REQUESTED) {
             scope.flags.set(RAISING);
             let youngest = scope.youngest;
-            self.raising = true;
+            self.here.calm.set(false);
             let mut inner = Vec::new();
             if !self.tell(youngest, was_polled, &mut inner) && !inner.is_empty() {
                 self.scope_flags(key).clear(REQUESTED);
             }
             self.request_all(inner);
         }
-        self.waiters[key.index()].polled = self.steps;
-        self.scope = Some(key);
+        self.waiters[key.index()].polled = self.here.step.get();
+        self.here.scope.set(Some(key));
         true
     }
 
     /// Ends the poll of what is inside.
     pub(crate) fn leave_scope(&mut self, key: WaiterKey, pending: bool) -> Verdict {
-        self.scope = self.waiters[key.index()].scope;
+        self.here.scope.set(self.waiters[key.index()].scope);
         let scope = self.scope_mut(key);
         let (flags, youngest) = (scope.flags, scope.youngest);
         scope.flags.clear(RAISING);
@@ -119,7 +118,7 @@ impl State {
             return Verdict::Pending;
         }
         let mut inner = Vec::new();
-        if self.tell(youngest, self.steps, &mut inner) {
+        if self.tell(youngest, self.here.step.get(), &mut inner) {
             // What is newly pending was told, and its step is queued.
         } else if !inner.is_empty() {
             self.scope_flags(key).clear(REQUESTED);
@@ -143,7 +142,7 @@ impl State {
         let slot = self.slot_mut(task);
         slot.cancels += 1;
         slot.strikes += 1;
-        if slot.flags.has(QUEUED.or(RUNNING)) {
+        if slot.flags.has(QUEUED) || self.here.is(task) {
             return self.wake_foreign(key);
         }
         let mut inner = Vec::new();
@@ -162,7 +161,7 @@ impl State {
     pub(crate) fn cancel_inside(&mut self, key: WaiterKey) {
         let youngest = self.scope_mut(key).youngest;
         let mut inner = Vec::new();
-        self.tell(youngest, self.steps, &mut inner);
+        self.tell(youngest, self.here.step.get(), &mut inner);
         self.request_all(inner);
     }
 
@@ -220,7 +219,7 @@ impl State {
     fn move_scope_here(&mut self, key: WaiterKey) {
         let before = self.waiters[key.index()].task;
         self.move_here(key);
-        let (Some(current), true) = (self.current, before != self.current) else {
+        let (Some(current), true) = (self.here.task.get(), before != self.here.task.get()) else {
             return;
         };
         if self.scope_flags(key).has(STRUCK) {

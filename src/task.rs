@@ -564,7 +564,7 @@ impl fmt::Debug for TaskHandle {
 pub fn current_task() -> Option<TaskHandle> {
     let home = Loop::current()?;
     let key = home.open(|state| {
-        let key = state.current?;
+        let key = state.here.task.get()?;
         state.slot_mut(key).handles += 1;
         Some(key)
     })?;
@@ -816,8 +816,6 @@ impl Flags {
 
 /// Its step stands in the ready queue.
 pub(crate) const QUEUED: Flags = Flags(1);
-/// Its step is running.
-pub(crate) const RUNNING: Flags = Flags(1 << 1);
 /// Its coroutine has been polled.
 pub(crate) const STARTED: Flags = Flags(1 << 2);
 /// It has ended.
@@ -895,7 +893,7 @@ impl Slot {
     fn begin_step(&mut self, step: u32, body: &mut Unclaimed) {
         self.last_step = step;
         self.flags.clear(QUEUED);
-        self.flags.set(STARTED.or(RUNNING));
+        self.flags.set(STARTED);
         mem::swap(&mut self.body, body);
     }
 }
@@ -910,10 +908,10 @@ pub(crate) enum Next {
     Discard(TaskKey),
     /// Nothing yet: the step before has left a task pending, with a request to cancel to see to.
     Unsettled(TaskKey),
-    /// Somebody has to be woken before anything else runs.
-    Errands,
+    /// Nothing more: the handle has run.
+    Nothing,
     /// Nothing: the turn is over.
-    None,
+    Over,
 }
 
 /// How a step ends.
@@ -1011,36 +1009,54 @@ impl State {
         }
     }
 
-    /// Takes the next handle of the turn, after the step of a task that it has left pending. Timers run here and now; a
-    /// step begins, and is the caller's to take.
+    /// Begins the next step of the turn, after that of a task that it has left pending, if both are as most are. Else it
+    /// is for [`next`](Self::next) to see.
     #[inline]
-    pub(crate) fn next(&mut self, pending: Option<TaskKey>, body: &mut Unclaimed) -> Next {
-        if let Some(key) = pending {
+    pub(crate) fn next_step(
+        &mut self,
+        pending: &mut Option<TaskKey>,
+        body: &mut Unclaimed,
+    ) -> Option<TaskKey> {
+        if let Some(key) = *pending {
             if !self.suspend(key, body) {
-                return Next::Unsettled(key);
+                return None;
             }
+            *pending = None;
         }
+        let Some(Handle::Step(key)) = self.ready.first() else {
+            return None;
+        };
+        let slot = &mut self.tasks[key.index()];
+        if slot.flags.has(UNUSUAL) {
+            return None;
+        }
+        self.ready.take_first();
+        slot.begin_step(self.here.begin_step(key, true), body);
+        Some(key)
+    }
+
+    /// Takes the next handle of the turn, whatever it is. Timers run here and now; a step begins, and is the caller's to take.
+    pub(crate) fn next(&mut self, unsettled: Option<TaskKey>, body: &mut Unclaimed) -> Next {
+        if let Some(key) = unsettled {
+            return Next::Unsettled(key);
+        }
+        // Whatever comes now, it is outside any step.
+        self.here.leave_step();
         loop {
-            match self.ready.pop() {
-                None => return Next::None,
-                Some(Handle::Step(key)) => {
-                    let slot = &mut self.tasks[key.index()];
-                    if !slot.flags.has(UNUSUAL) {
-                        self.steps = self.steps.wrapping_add(1);
-                        self.current = Some(key);
-                        slot.begin_step(self.steps, body);
-                        return Next::Step(key);
-                    }
-                    if let Some(next) = self.begin_unusual_step(key, body) {
-                        return next;
-                    }
+            let Some(handle) = self.ready.first() else {
+                return Next::Over;
+            };
+            self.ready.take_first();
+            match handle {
+                Handle::Step(key) => {
+                    let next = self.begin_unusual_step(key, body);
+                    return next.unwrap_or(Next::Nothing);
                 }
-                Some(Handle::Timer(timer)) => {
-                    self.run_timer(timer);
-                    if !self.outbox.is_empty() {
-                        return Next::Errands;
-                    }
-                }
+                Handle::Timer(timer) => self.run_timer(timer),
+            }
+            // A step may be as most are, and somebody may have to be woken first.
+            if !self.outbox.is_empty() || !matches!(self.ready.first(), Some(Handle::Timer(_))) {
+                return Next::Nothing;
             }
         }
     }
@@ -1065,19 +1081,18 @@ impl State {
         if self.slot(key).flags.has(YIELDED_INSIDE) {
             self.wake_yielders(key);
         }
-        self.steps = self.steps.wrapping_add(1);
-        self.current = Some(key);
         self.write_current(EventKind::Stepped);
-        let steps = self.steps;
+        let raising = self.slot(key).flags.has(RAISING);
+        let step = self.here.begin_step(key, !raising);
         let slot = self.slot_mut(key);
-        slot.begin_step(steps, body);
+        slot.begin_step(step, body);
         // All clones may be gone again.
         let Some(adopted) = slot.waker.upgrade() else {
             slot.flags.clear(ADOPTED);
             return Some(Next::Step(key));
         };
         let adopted = Waker::from(adopted);
-        self.own_waker = adopted.data();
+        self.here.waker.set(adopted.data());
         Some(Next::StepWith(key, adopted))
     }
 
@@ -1100,14 +1115,11 @@ impl State {
         if slot.flags.has(REQUESTED.or(RAISING).or(TRACED)) {
             return false;
         }
-        slot.flags.clear(RUNNING);
-        if mem::take(&mut self.yields) > 0 && !slot.flags.has(QUEUED) {
+        if self.here.yields.take() > 0 && !slot.flags.has(QUEUED) {
             slot.flags.set(QUEUED);
             self.ready.push(Handle::Step(key));
         }
         mem::swap(&mut slot.body, body);
-        self.current = None;
-        self.raising = false;
         true
     }
 
@@ -1119,14 +1131,14 @@ impl State {
         if ending != Ending::Returned || slot.flags.has(UNUSUAL_END) {
             return false;
         }
-        slot.flags.clear(RUNNING.or(RAISING));
+        slot.flags.clear(RAISING);
         slot.flags.set(DONE);
         let flags = slot.flags;
         if flags.has(OWNED) {
             mem::swap(&mut slot.body, body);
         }
         let (youngest, joiner) = (slot.youngest, slot.joiner);
-        self.leave_step();
+        self.here.leave_step();
         self.alive -= 1;
         if youngest.is_some() {
             self.detach_waiters(key);
@@ -1153,24 +1165,15 @@ impl State {
             None if self.end_request(key) => return After::Abandon,
             None => {
                 self.slot_mut(key).body = body.take();
-                if self.yields > 0 {
+                if self.here.yields.get() > 0 {
                     self.queue_step(key, Cause::Yield);
                 }
             }
             Some(_) => {}
         }
-        self.slot_mut(key).flags.clear(RUNNING.or(RAISING));
-        self.leave_step();
+        self.slot_mut(key).flags.clear(RAISING);
+        self.here.leave_step();
         After::Settled
-    }
-
-    /// No task is running any more.
-    pub(crate) fn leave_step(&mut self) {
-        self.current = None;
-        self.scope = None;
-        self.undrawn = 0;
-        self.raising = false;
-        self.yields = 0;
     }
 
     /// Ends a task. Leaves the body if nobody can retrieve its result, and returns the error if it has to be reported.
@@ -1243,19 +1246,22 @@ impl State {
 
     /// The end of a task that was dropped where it stood: it is cancelled to whoever looks, or awaits it. Returns the body if
     /// nobody can.
-    pub(crate) fn end_dropped(&mut self, key: TaskKey, body: Unclaimed) -> Unclaimed {
-        let was_running = self.slot(key).flags.has(RUNNING);
+    pub(crate) fn end_dropped(
+        &mut self,
+        key: TaskKey,
+        body: Unclaimed,
+        panicked: bool,
+    ) -> Unclaimed {
         self.write_end(
             key,
-            if was_running {
+            if panicked {
                 Finish::Panicked
             } else {
                 Finish::Dropped
             },
         );
         let slot = self.slot_mut(key);
-        slot.flags
-            .clear(RUNNING.or(RAISING).or(REQUESTED).or(DOOMED).or(MAIN));
+        slot.flags.clear(RAISING.or(REQUESTED).or(DOOMED).or(MAIN));
         slot.flags.set(DONE.or(CANCELLED));
         let mut body = body;
         if slot.flags.has(OWNED) {
@@ -1299,13 +1305,13 @@ impl State {
                 Join::Done(body)
             };
         }
-        match self.current {
+        match self.here.task.get() {
             None => Join::Refused(Error::no_running_loop()),
             Some(current) if current == key => {
                 self.yield_now();
                 let refusal = format!("{AWAITS_ITSELF} {}", self.describe_task(key));
                 let refusal = Box::new(Error::Runtime(refusal.into()));
-                Join::Waiting(Awaiting::Itself(self.steps, refusal))
+                Join::Waiting(Awaiting::Itself(self.here.step.get(), refusal))
             }
             Some(_) => {
                 let waiter = self.insert_waiter(Kind::Join { task: key });
@@ -1352,7 +1358,7 @@ impl State {
         let slot = self.slot(key);
         let is_spent = slot.handles == 1 && slot.flags.has(DONE) && !slot.flags.has(IN_USE);
         if is_spent {
-            self.tasks.remove(key.index());
+            self.tasks.free(key.index());
         }
         is_spent
     }
@@ -1364,7 +1370,7 @@ impl State {
             if slot.flags.has(NAMED) {
                 self.names.remove(&key);
             }
-            self.tasks.remove(key.index());
+            self.tasks.free(key.index());
         }
     }
 
@@ -1412,13 +1418,14 @@ impl State {
         let mut visited = Vec::new();
         let mut next = Some(first);
         while let Some(key) = next {
+            let is_running = self.here.is(key);
             let slot = self.slot_mut(key);
             if !slot.flags.has(VISITED.or(DONE)) {
                 slot.cancels += 1;
                 slot.flags.set(REQUESTED);
                 self.write_request(key);
                 let slot = self.slot_mut(key);
-                if !slot.flags.has(QUEUED.or(RUNNING)) {
+                if !slot.flags.has(QUEUED) && !is_running {
                     let (youngest, last_step) = (slot.youngest, slot.last_step);
                     let asked = todo.len();
                     if self.tell(youngest, last_step, &mut todo) {
@@ -1450,7 +1457,6 @@ impl State {
         let slot = self.slot_mut(key);
         slot.flags.set(RAISING);
         let (youngest, last_step) = (slot.youngest, slot.last_step);
-        self.raising = true;
         let mut inner = Vec::new();
         let told = self.tell(youngest, last_step, &mut inner);
         if !told && !inner.is_empty() {
@@ -1471,7 +1477,7 @@ impl State {
             self.queue_step(key, Cause::Request);
         } else if !inner.is_empty() {
             self.slot_mut(key).flags.clear(REQUESTED);
-        } else if self.yields > 0 {
+        } else if self.here.yields.get() > 0 {
             // Its step is queued, and begins by raising the request.
         } else if self.slot(key).flags.has(RAISING) {
             return true;
@@ -1500,7 +1506,7 @@ impl State {
     pub(crate) fn in_order_of_creation(&self) -> Vec<TaskKey> {
         let mut alive: Vec<_> = self
             .tasks
-            .iter()
+            .places()
             .filter(|(_, slot)| !slot.flags.has(DONE))
             .collect();
         alive.sort_unstable_by_key(|(_, slot)| slot.number);

@@ -17,7 +17,7 @@ use crate::{
     event_loop::{Handle, Loop, key::WaiterKey, state::State},
     scope::Verdict,
     task::Task,
-    waiter::{Kind, Settled, Waiting},
+    waiter::{Kind, Waiting},
 };
 
 /// Suspends the task for a while.
@@ -68,19 +68,19 @@ impl Future for Sleep {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let settled = match &mut self.0 {
-            Stage::Unpolled(Duration::ZERO) => match Stage::begin_yield(cx) {
-                Some(begun) => {
-                    self.0 = begun;
+        match &self.0 {
+            Stage::Unpolled(Duration::ZERO) => {
+                if self.0.begin_yield(cx) {
                     return Poll::Pending;
                 }
-                None => Settled::NoLoop,
-            },
-            Stage::Yielding(yielding) => ready!(yielding.poll()),
-            _ => return self.poll_asleep(cx),
-        };
-        self.0 = Stage::Over;
-        Poll::Ready(settled.result())
+            }
+            Stage::Yielding(yielding) if yielding.is_over() => {
+                self.0 = Stage::Over;
+                return Poll::Ready(Ok(()));
+            }
+            _ => {}
+        }
+        self.poll_asleep(cx)
     }
 }
 
@@ -92,26 +92,39 @@ struct Yielding {
 
 impl Yielding {
     #[inline]
-    fn poll(&self) -> Poll<Settled> {
-        self.home.poll_yield(self.since)
+    fn is_over(&self) -> bool {
+        self.home.here.has_yielded(self.since)
     }
 }
 
 impl Stage {
-    /// Begins a bare yield. Polled with a combinator's waker, it needs a waiter, which keeps that.
-    fn begin_yield(cx: &mut Context<'_>) -> Option<Self> {
-        let home = Loop::current()?;
-        let mut keeps_waker = false;
-        let since = home.open(|state| {
-            keeps_waker = state.keeps(cx.waker());
-            state.yield_now()
-        })?;
-        if keeps_waker {
+    /// Begins a bare yield, if a task is running.
+    fn begin_yield(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(home) = Loop::current() else {
+            return false;
+        };
+        if !home.here.is_plain(cx.waker()) {
+            return self.begin_yield_inside(home, cx);
+        }
+        let since = home.here.begin_yield();
+        *self = Self::Yielding(Yielding { home, since });
+        true
+    }
+
+    /// The same inside a `wait_for` or a combinator. Polled with a combinator's waker, it needs a waiter, which keeps that.
+    #[inline(never)]
+    fn begin_yield_inside(&mut self, home: Rc<Loop>, cx: &mut Context<'_>) -> bool {
+        let Some(since) = home.open(State::yield_now) else {
+            return false;
+        };
+        *self = if home.here.keeps(cx.waker()) {
             let waiter = home.open(State::yield_inside);
             home.keep_waker(waiter, cx);
-            return Some(Self::Sleeping(Waiting::new(home, waiter)));
-        }
-        Some(Self::Yielding(Yielding { home, since }))
+            Self::Sleeping(Waiting::new(home, waiter))
+        } else {
+            Self::Yielding(Yielding { home, since })
+        };
+        true
     }
 
     /// Begins a sleep of the running task.
@@ -120,7 +133,7 @@ impl Stage {
         let deadline = home.now().saturating_add(delay);
         let mut keeps_waker = false;
         let waiter = home.open(|state| {
-            keeps_waker = state.keeps(cx.waker());
+            keeps_waker = state.here.keeps(cx.waker());
             state.begin_sleep(deadline)
         })?;
         if keeps_waker {
@@ -134,15 +147,16 @@ impl Drop for Sleep {
     #[inline]
     fn drop(&mut self) {
         if let Stage::Yielding(yielding) = &self.0 {
-            yielding.home.forget_yield(yielding.since);
+            yielding.home.here.forget_yield(yielding.since);
         }
     }
 }
 
 impl Sleep {
-    /// Polls a sleep that takes time.
+    /// Polls a sleep that takes time, or a bare yield about which there is more to say.
     fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         match &mut self.0 {
+            Stage::Unpolled(Duration::ZERO) => Poll::Ready(Err(Error::no_running_loop())),
             Stage::Unpolled(delay) => match Stage::begin_sleep(*delay, cx) {
                 Some(begun) => {
                     self.0 = begun;
@@ -155,7 +169,12 @@ impl Sleep {
                 self.0 = Stage::Over;
                 Poll::Ready(ended)
             }
-            Stage::Yielding(_) | Stage::Over => panic!("`sleep` polled again after its end"),
+            Stage::Yielding(yielding) => {
+                let settled = ready!(yielding.home.poll_yield(yielding.since));
+                self.0 = Stage::Over;
+                Poll::Ready(settled.result())
+            }
+            Stage::Over => panic!("`sleep` polled again after its end"),
         }
     }
 }
@@ -549,8 +568,11 @@ impl Loop {
     /// A waiter that nothing but a cancel can end.
     fn wait_for_cancel(self: Rc<Self>, cx: &mut Context<'_>) -> Option<Waiting> {
         let (waiter, keeps_waker) = self.open(|state| {
-            state.current?;
-            Some((state.insert_waiter(Kind::Foreign), state.keeps(cx.waker())))
+            state.here.task.get()?;
+            Some((
+                state.insert_waiter(Kind::Foreign),
+                state.here.keeps(cx.waker()),
+            ))
         })?;
         if keeps_waker {
             self.keep_waker(waiter, cx);
@@ -562,7 +584,7 @@ impl Loop {
 impl State {
     /// Begins a sleep of the running task.
     fn begin_sleep(&mut self, deadline: Duration) -> Option<WaiterKey> {
-        self.current?;
+        self.here.task.get()?;
         self.draw_scopes();
         // The timer comes first, and the waiter knows it from the start.
         let waiter = self.next_waiter();
@@ -574,7 +596,7 @@ impl State {
     /// What asyncio does for a timeout of zero: it makes a task, cancels it before its first step, and hears of its end by a
     /// callback. A number and three hops.
     fn refuse_to_start(&mut self) -> Option<WaiterKey> {
-        self.current?;
+        self.here.task.get()?;
         self.created += 1;
         let waiter = self.insert_waiter(Kind::Relay {
             timer: None,

@@ -183,7 +183,7 @@ impl Queue {
     /// Binds the primitive to the running loop, in which a task is about to wait for it.
     fn bind(&self, primitive: Weak<dyn Named>) -> Option<()> {
         let running = Loop::current()?;
-        running.look(|state| state.current)?;
+        running.here.task.get()?;
         let owner = self.owner.get().cloned().unwrap_or(primitive);
         self.home.get_or_init(|| {
             let queue = running.open(|state| state.insert_queue(owner, self.keeps_place));
@@ -277,7 +277,7 @@ impl Loop {
     fn enter_queue(&self, queue: QueueKey, cx: &mut Context<'_>) -> Option<WaiterKey> {
         let mut keeps_waker = false;
         let waiter = self.open(|state| {
-            keeps_waker = state.keeps(cx.waker());
+            keeps_waker = state.here.keeps(cx.waker());
             state.enter_queue(queue)
         })?;
         if keeps_waker {
@@ -305,11 +305,6 @@ impl Loop {
                 Poll::Ready(Settled::Cancelled)
             }
         }
-    }
-
-    /// A bare yield is dropped that began in this step, or in an earlier one.
-    pub(crate) fn forget_yield(&self, since: u32) {
-        self.open(|state| state.forget_yield(since));
     }
 
     /// A combinator's waker is kept by what it polled: cloning it, and dropping the old one, is user code.
@@ -457,7 +452,7 @@ impl State {
 
     /// The key of the waiter that is inserted next.
     pub(crate) fn next_waiter(&self) -> WaiterKey {
-        WaiterKey::new(self.waiters.vacant_key())
+        WaiterKey::new(self.waiters.next_index())
     }
 
     /// Makes a waiter of the running task, in the scope that is being polled.
@@ -470,15 +465,15 @@ impl State {
     #[inline(always)]
     fn insert_drawn(&mut self, kind: Kind) -> WaiterKey {
         let key = self.next_waiter();
-        let older = self.adopt(key, self.current, self.scope);
+        let older = self.adopt(key, self.here.task.get(), self.here.scope.get());
         self.waiters.insert(Waiter {
             wake: Wake::Pending,
             kind,
-            task: self.current,
-            scope: self.scope,
+            task: self.here.task.get(),
+            scope: self.here.scope.get(),
             younger: None,
             older,
-            polled: self.steps,
+            polled: self.here.step.get(),
             foreign: None,
         });
         key
@@ -487,7 +482,7 @@ impl State {
     /// Joins a queue, unless no task of this loop is running.
     #[inline]
     fn enter_queue(&mut self, queue: QueueKey) -> Option<WaiterKey> {
-        self.current?;
+        self.here.task.get()?;
         self.draw_scopes();
         let key = self.next_waiter();
         let list = &mut self.queues[queue.index()];
@@ -503,11 +498,6 @@ impl State {
             next: None,
         });
         Some(key)
-    }
-
-    /// Whether a waker belongs to a combinator, and so has to be kept with the waiter that was polled with it.
-    pub(crate) fn keeps(&self, waker: &Waker) -> bool {
-        waker.data() != self.own_waker
     }
 
     /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
@@ -589,7 +579,8 @@ impl State {
 
     #[inline(always)]
     fn take_out(&mut self, key: WaiterKey) -> Wake {
-        let waiter = self.waiters.remove(key.index());
+        let waiter = self.waiters[key.index()];
+        self.waiters.free(key.index());
         self.disown(&waiter);
         match waiter.kind {
             Kind::Queue {
@@ -610,11 +601,8 @@ impl State {
             Kind::Join { task } => self.slot_mut(task).joiner = None,
             Kind::Yield => {
                 self.yielders.retain(|&(_, yielder)| yielder != key);
-                if self.current.is_some()
-                    && waiter.wake == Wake::Pending
-                    && waiter.polled == self.steps
-                {
-                    self.yields -= 1;
+                if waiter.wake == Wake::Pending {
+                    self.here.forget_yield(waiter.polled);
                 }
             }
             Kind::Sleep { timer: None }
@@ -670,7 +658,7 @@ impl State {
         keeps_waker: &mut bool,
     ) -> Poll<Settled> {
         let woken = self.waiters[key.index()].wake == Wake::Woken;
-        if woken && self.current.is_some() && !self.raising {
+        if woken && self.here.calm.get() {
             self.take_out(key);
             return Poll::Ready(Settled::Woken);
         }
@@ -682,22 +670,23 @@ impl State {
     #[inline(never)]
     fn poll_unusual(&mut self, key: WaiterKey) -> Poll<Settled> {
         // Else it is another executor, or a loop that has ended.
-        let Some(current) = self.current else {
+        let Some(current) = self.here.task.get() else {
             return Poll::Ready(Settled::NoLoop);
         };
         let waiter = &mut self.waiters[key.index()];
-        let was_pending = mem::replace(&mut waiter.polled, self.steps) != self.steps;
+        let was_pending =
+            mem::replace(&mut waiter.polled, self.here.step.get()) != self.here.step.get();
         let wake = waiter.wake;
         let settled = match wake {
             Wake::Pending => {
                 self.draw_scopes();
                 let waiter = &self.waiters[key.index()];
-                if waiter.task != Some(current) || waiter.scope != self.scope {
+                if waiter.task != Some(current) || waiter.scope != self.here.scope.get() {
                     self.move_here(key);
                 }
                 return Poll::Pending;
             }
-            Wake::Woken if self.raising && was_pending && self.raises() => {
+            Wake::Woken if self.here.is_raising() && was_pending && self.raises() => {
                 Settled::CancelledAfterWake
             }
             Wake::Woken => Settled::Woken,
@@ -713,7 +702,7 @@ impl State {
     /// Whether a pending waiter was polled with a combinator's waker that it does not keep yet.
     pub(crate) fn wants_waker(&self, key: WaiterKey, waker: &Waker) -> bool {
         match self.waiters[key.index()].foreign {
-            None => self.keeps(waker),
+            None => self.here.keeps(waker),
             Some(foreign) => !self.foreign[foreign.index()].will_wake(waker),
         }
     }
@@ -733,35 +722,25 @@ impl State {
     /// A bare yield begins: when this step is over, the task's next one is queued. Returns the step it was in.
     #[inline]
     pub(crate) fn yield_now(&mut self) -> Option<u32> {
-        self.current?;
-        self.yields += 1;
-        if self.scope.is_some() || self.undrawn > 0 {
-            self.mark_yielding();
-        }
-        Some(self.steps)
-    }
-
-    /// A bare yield is dropped. If that is in the step that it began in, it leaves nothing behind.
-    fn forget_yield(&mut self, since: u32) {
-        if self.current.is_some() && since == self.steps {
-            self.yields -= 1;
-        }
+        self.here.task.get()?;
+        self.mark_yielding();
+        Some(self.here.begin_yield())
     }
 
     /// A bare yield begins that was polled with a combinator's waker, which is woken when the next step begins.
     pub(crate) fn yield_inside(&mut self) -> WaiterKey {
         let waiter = self.insert_waiter(Kind::Yield);
-        if let Some(current) = self.current {
+        if let Some(current) = self.here.task.get() {
             self.yielders.push((current, waiter));
             self.slot_mut(current).flags.set(YIELDED_INSIDE);
         }
         waiter
     }
 
-    #[inline(never)]
+    /// Has the scopes around know that something in them yields.
     fn mark_yielding(&mut self) {
         self.draw_scopes();
-        let mut scope = self.scope;
+        let mut scope = self.here.scope.get();
         while let Some(key) = scope {
             self.scope_flags(key).set(YIELDING);
             scope = self.waiters[key.index()].scope;
@@ -771,11 +750,11 @@ impl State {
     /// How a bare yield stands that began in an earlier step, or in this one. `None` if there is a request to raise.
     #[inline]
     fn yielded(&self, since: u32) -> Option<Poll<Settled>> {
-        match self.current {
+        match self.here.task.get() {
             // Else it is another executor, or a loop that has ended.
             None => Some(Poll::Ready(Settled::NoLoop)),
-            Some(_) if since == self.steps => Some(Poll::Pending),
-            Some(_) if self.raising && self.raises() => None,
+            Some(_) if since == self.here.step.get() => Some(Poll::Pending),
+            Some(_) if self.here.is_raising() && self.raises() => None,
             Some(_) => Some(Poll::Ready(Settled::Woken)),
         }
     }
@@ -787,23 +766,23 @@ impl State {
 
     /// A request counts as delivered, to every boundary around the place where it was raised.
     pub(crate) fn delivered(&mut self) {
-        if !self.raising {
+        if !self.here.is_raising() {
             return;
         }
         self.write_current(EventKind::CancelDelivered);
-        let mut scope = self.scope;
+        let mut scope = self.here.scope.get();
         while let Some(key) = scope {
             settle_request(self.scope_flags(key));
             scope = self.waiters[key.index()].scope;
         }
-        if let Some(current) = self.current {
+        if let Some(current) = self.here.task.get() {
             settle_request(&mut self.slot_mut(current).flags);
         }
     }
 
     /// The flags of the scopes around what is being polled, innermost first, and of the task.
     fn boundaries(&self) -> impl Iterator<Item = Flags> {
-        let mut scope = self.scope;
+        let mut scope = self.here.scope.get();
         let scopes = std::iter::from_fn(move || {
             let waiter = &self.waiters[scope?.index()];
             scope = waiter.scope;
@@ -812,7 +791,7 @@ impl State {
                 _ => unreachable!("a scope is a scope"),
             }
         });
-        scopes.chain(self.current.map(|current| self.slot(current).flags))
+        scopes.chain(self.here.task.get().map(|current| self.slot(current).flags))
     }
 
     /// Tells whatever is awaited of a request to cancel. Waits for tasks are not told: the tasks are to be cancelled in
@@ -911,7 +890,7 @@ impl State {
 
     /// Moves a waiter to the task and the scope that poll it now: its future has wandered.
     pub(crate) fn move_here(&mut self, key: WaiterKey) {
-        self.move_to(key, self.current, self.scope);
+        self.move_to(key, self.here.task.get(), self.here.scope.get());
     }
 
     pub(crate) fn move_to(

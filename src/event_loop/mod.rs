@@ -9,9 +9,11 @@
 //!
 //! In asyncio this is `BaseEventLoop`, and `Runner` for the way in and out.
 
+pub(crate) mod arena;
 mod clock;
 mod deadlock;
 mod embed;
+pub(crate) mod here;
 pub(crate) mod journal;
 pub(crate) mod key;
 mod ready;
@@ -29,6 +31,7 @@ use std::{
     future::Future,
     mem::{self, ManuallyDrop},
     pin::Pin,
+    ptr,
     rc::Rc,
     sync::Arc,
     task::{Context, Waker},
@@ -39,16 +42,21 @@ use pin_utils::pin_mut;
 
 use self::{
     clock::Clock,
+    here::Here,
     key::TaskKey,
     state::{Rest, State},
-    waker::{Inbox, Post},
+    waker::Post,
 };
 pub use self::{
     deadlock::DeadlockReport,
     embed::{RemoteTask, Spawner, Turn},
     tree::{TaskTree, tasks},
 };
-pub(crate) use self::{ready::Handle, record::Cause, waker::TaskWaker};
+pub(crate) use self::{
+    ready::Handle,
+    record::Cause,
+    waker::{Inbox, TaskWaker},
+};
 use crate::{
     error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
     task::{self, After, Body, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
@@ -267,6 +275,8 @@ thread_local! {
 /// What an [`EventLoop`], its tasks and its primitives share.
 pub(crate) struct Loop {
     state: RefCell<State>,
+    /// The step that is running, if one of this loop is.
+    pub(crate) here: Rc<Here>,
     clock: Clock,
     inbox: Arc<Inbox>,
     /// The waker for tasks that have adopted none, between turns.
@@ -298,6 +308,14 @@ pub(crate) trait Pilot {
     /// Whatever ends the run here and now.
     fn turn(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()>;
 
+    /// Takes one turn, or several if nothing comes between them.
+    ///
+    /// # Errors
+    /// As [`turn`](Self::turn).
+    fn turns(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
+        self.turn(home, stepping)
+    }
+
     /// Waits until something is ready.
     ///
     /// # Errors
@@ -312,6 +330,12 @@ impl Pilot for Fifo {
     #[inline]
     fn turn(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
         home.turn(stepping);
+        Ok(())
+    }
+
+    fn turns(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
+        home.begin_turn(stepping);
+        home.take_turns(stepping, State::begin_next_turn);
         Ok(())
     }
 
@@ -444,8 +468,10 @@ impl Drop for Running<'_> {
 
 impl Loop {
     fn new(clock: Clock) -> Rc<Self> {
+        let here = Rc::new(Here::new());
         Rc::new(Self {
-            state: RefCell::new(State::new()),
+            state: RefCell::new(State::new(Rc::clone(&here))),
+            here,
             clock,
             inbox: Arc::default(),
             spare: Cell::new(None),
@@ -591,7 +617,7 @@ impl Loop {
     ) -> Result<()> {
         self.stepping(main, |stepping| {
             loop {
-                pilot.turn(self, stepping)?;
+                pilot.turns(self, stepping)?;
                 match self.open(State::end_turn) {
                     Rest::More => {}
                     Rest::Stop => return Ok(()),
@@ -682,10 +708,32 @@ impl Loop {
 
     /// Runs the handles of this turn.
     pub(crate) fn take_turn(&self, stepping: &mut Stepping<'_, '_>) {
+        self.take_turns(stepping, |_, _| false);
+    }
+
+    /// Runs the handles of this turn, and of the next if that is found to begin with nothing but them, and so on.
+    #[inline]
+    fn take_turns(
+        &self,
+        stepping: &mut Stepping<'_, '_>,
+        begin_next: impl Fn(&mut State, &Inbox) -> bool,
+    ) {
         // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
         let mut pending = None;
         loop {
-            match self.open(|state| state.next(pending.take(), &mut stepping.body)) {
+            let step = self.open(|state| state.next_step(&mut pending, &mut stepping.body));
+            let next = match step {
+                Some(task) => Next::Step(task),
+                None => self.open(|state| {
+                    let over = pending.is_none() && state.ready.first().is_none();
+                    if over && begin_next(state, &self.inbox) {
+                        Next::Nothing
+                    } else {
+                        state.next(pending.take(), &mut stepping.body)
+                    }
+                }),
+            };
+            match next {
                 Next::Step(task) => {
                     stepping.spare.task.aim(task);
                     let ending = stepping.step();
@@ -699,7 +747,7 @@ impl Loop {
                 }
                 Next::StepWith(task, waker) => {
                     let ending = stepping.step_with(&waker);
-                    self.open(|state| state.own_waker = stepping.spare.waker.data());
+                    self.open(|state| state.here.waker.set(stepping.spare.waker.data()));
                     self.end_step(task, ending, stepping);
                 }
                 Next::Unsettled(task) => self.end_step(task, None, stepping),
@@ -707,8 +755,8 @@ impl Loop {
                     stepping.abandon();
                     self.end_step(task, Some(Ending::Cancelled), stepping);
                 }
-                Next::Errands => {}
-                Next::None => break,
+                Next::Nothing => {}
+                Next::Over => break,
             }
         }
     }
@@ -719,7 +767,7 @@ impl Loop {
         let given_out = mem::replace(spare, Spare::new(&self.inbox));
         self.open(|state| {
             state.adopt_waker(task, &given_out.task);
-            state.own_waker = spare.waker.data();
+            state.here.waker.set(spare.waker.data());
         });
     }
 
@@ -796,7 +844,9 @@ impl Loop {
     /// Drops every task where it stands, in the order of creation, and those that their destructors create.
     fn drop_all_tasks(&self) {
         // After a panic a step is still running, as far as the state knows.
-        self.open(State::leave_step);
+        let panicked = self.here.task.get();
+        self.here.leave_step();
+        self.here.waker.set(ptr::null());
         loop {
             let left = self.open(|state| state.in_order_of_creation());
             if left.is_empty() {
@@ -804,7 +854,7 @@ impl Loop {
             }
             for task in left {
                 // Main is pinned to its caller's stack, and dropped there.
-                self.drop_body(task);
+                self.drop_body(task, panicked == Some(task));
             }
         }
         // After a panic nobody reports them.
@@ -812,12 +862,12 @@ impl Loop {
         self.open(State::clear);
     }
 
-    fn drop_body(&self, task: TaskKey) {
+    fn drop_body(&self, task: TaskKey, panicked: bool) {
         let mut body = self.open(|state| state.take_body(task));
         if let Some(body) = &mut body {
             body.as_mut().abandon();
         }
-        drop(self.open(|state| state.end_dropped(task, body)));
+        drop(self.open(|state| state.end_dropped(task, body, panicked)));
     }
 
     pub(crate) fn deadlock_report(&self) -> DeadlockReport {

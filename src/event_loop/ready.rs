@@ -71,11 +71,16 @@ impl Ready {
         self.turn.push(handle);
     }
 
-    /// Takes the next handle of this turn.
-    pub(crate) fn pop(&mut self) -> Option<Handle> {
-        let handle = self.turn.get(self.taken).copied()?;
+    /// The next handle of this turn.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<Handle> {
+        self.turn.get(self.taken).copied()
+    }
+
+    /// Takes the next handle of this turn, which has been looked at.
+    #[inline]
+    pub(crate) fn take_first(&mut self) {
         self.taken += 1;
-        Some(handle)
     }
 
     /// Takes everything, of this turn and the next: the loop has ended.

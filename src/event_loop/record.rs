@@ -83,7 +83,7 @@ impl State {
 
     fn end_journal(&mut self) -> Option<Box<Journal>> {
         self.traced = Flags::NONE;
-        for (_, slot) in &mut self.tasks {
+        for slot in self.tasks.places_mut() {
             slot.flags.clear(TRACED);
         }
         self.journal.take()
@@ -100,7 +100,7 @@ impl State {
     /// Writes down what happens to the task whose step is running.
     pub(crate) fn write_current(&mut self, kind: EventKind) {
         if self.journal.is_some() {
-            self.write(self.current, kind);
+            self.write(self.here.task.get(), kind);
         }
     }
 
@@ -247,6 +247,6 @@ impl State {
     }
 
     fn current_number(&self) -> Option<u64> {
-        self.current.map(|task| self.slot(task).number)
+        self.here.task.get().map(|task| self.slot(task).number)
     }
 }

@@ -6,12 +6,14 @@
 //!
 //! The methods stand beside what they are about: a task's in `task.rs`, a waiter's in `waiter.rs`, a scope's in `scope.rs`.
 
-use std::{collections::HashMap, ptr, rc::Rc, task::Waker, time::Duration};
+use std::{collections::HashMap, rc::Rc, task::Waker, time::Duration};
 
 use slab::Slab;
 
 use super::{
     Handle,
+    arena::Arena,
+    here::Here,
     journal::Journal,
     key::{TaskKey, TimerKey, WaiterKey},
     ready::Ready,
@@ -55,7 +57,7 @@ pub(crate) enum Rest {
 }
 
 pub(crate) struct State {
-    pub(crate) tasks: Slab<Slot>,
+    pub(crate) tasks: Arena<Slot>,
     /// Names that were set by hand; the others follow from the task's number.
     pub(crate) names: HashMap<TaskKey, Rc<str>>,
     /// How many tasks were ever created, asyncio's own of the shutdown included.
@@ -63,15 +65,13 @@ pub(crate) struct State {
     /// How many tasks have not ended.
     pub(crate) alive: usize,
 
-    pub(crate) waiters: Slab<Waiter>,
+    pub(crate) waiters: Arena<Waiter>,
     pub(crate) queues: Slab<WaitList>,
     /// Wakers of combinators, kept by the waiters that were polled with them.
     pub(crate) foreign: Slab<Waker>,
     /// What to do as soon as the state is closed.
     pub(crate) outbox: Vec<Errand>,
 
-    /// How many bare yields began in this step.
-    pub(crate) yields: u32,
     /// The bare yields in combinators that have to be woken when the next step of their task begins.
     pub(crate) yielders: Vec<(TaskKey, WaiterKey)>,
 
@@ -80,18 +80,7 @@ pub(crate) struct State {
     pub(crate) announces: bool,
     pub(crate) wheel: Wheel<WaiterKey>,
 
-    /// The task whose step is running.
-    pub(crate) current: Option<TaskKey>,
-    /// The innermost `wait_for` that is being polled.
-    pub(crate) scope: Option<WaiterKey>,
-    /// How many more of them, inside that one, are being polled for the first time, with nothing in them that waits.
-    pub(crate) undrawn: u32,
-    /// How many steps were ever begun: tells what was there before this one.
-    pub(crate) steps: u32,
-    /// Whether this step began with a request to deliver, in the task or in a `wait_for` of it.
-    pub(crate) raising: bool,
-    /// The waker this step was polled with. Another one belongs to a combinator.
-    pub(crate) own_waker: *const (),
+    pub(crate) here: Rc<Here>,
 
     /// How many turns the loop still runs after this one before it stops.
     pub(crate) stop_after: Option<u32>,
@@ -106,27 +95,21 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(here: Rc<Here>) -> Self {
         Self {
-            tasks: Slab::new(),
+            tasks: Arena::new(),
             names: HashMap::new(),
             created: 0,
             alive: 0,
-            waiters: Slab::new(),
+            waiters: Arena::new(),
             queues: Slab::new(),
             foreign: Slab::new(),
             outbox: Vec::new(),
-            yields: 0,
             yielders: Vec::new(),
             ready: Ready::default(),
             announces: false,
             wheel: Wheel::new(),
-            current: None,
-            scope: None,
-            undrawn: 0,
-            steps: 0,
-            raising: false,
-            own_waker: ptr::null(),
+            here,
             stop_after: None,
             doomed: 0,
             failures: Vec::new(),
@@ -138,13 +121,26 @@ impl State {
     /// Begins a turn with what is ready, unless timers are set: then one has to know the time, and begin with
     /// [`begin_turn_at`](Self::begin_turn_at). Says whether it did.
     pub(crate) fn begin_turn(&mut self, own_waker: *const ()) -> bool {
-        self.own_waker = own_waker;
+        self.here.waker.set(own_waker);
         self.announces = false;
         let begun = self.wheel.is_empty();
         if begun {
             self.ready.begin_turn();
         }
         begun
+    }
+
+    /// Begins the next turn, if nothing comes between the two: no timer is set, nobody has rung, the loop does not stop.
+    #[inline]
+    pub(crate) fn begin_next_turn(&mut self, inbox: &Inbox) -> bool {
+        let begins = self.wheel.is_empty()
+            && self.stop_after.is_none()
+            && !self.ready.is_empty()
+            && !inbox.is_rung();
+        if begins {
+            self.ready.begin_turn();
+        }
+        begins
     }
 
     /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.

@@ -8,7 +8,6 @@ use super::{Handle, Loop, Stepping, key::TaskKey, record::Cause, state::State};
 use crate::{
     task::{DONE, Ending, MAIN, QUEUED},
     trace::{EventKind, Requester},
-    waiter::Kind,
 };
 
 /// What can be done to a task between two handles.
@@ -28,7 +27,7 @@ impl Loop {
             stepping.abandon();
             return self.end_step(task, Some(Ending::Cancelled), stepping);
         }
-        self.drop_body(task);
+        self.drop_body(task, false);
     }
 
     /// Lets the next deadline pass, though others are ready.
@@ -78,21 +77,15 @@ impl State {
         let Some(earliest) = self.wheel.earliest() else {
             return Vec::new();
         };
-        let timed = self.waiters.iter().filter_map(|(_, waiter)| {
-            let timer = match waiter.kind {
-                Kind::Sleep { timer } => timer,
-                Kind::Scope(scope) => scope.timer,
-                _ => None,
-            };
-            (self.wheel.deadline(timer?) == earliest).then_some(waiter.task?)
-        });
-        timed.collect()
+        let due = self.wheel.due_at(earliest).into_iter();
+        due.filter_map(|waiter| self.waiters[waiter.index()].task)
+            .collect()
     }
 
     /// How the tasks stand that have not ended, in the order of creation.
     pub(crate) fn standings(&self, standings: &mut Vec<Standing>) {
         standings.clear();
-        for (index, slot) in &self.tasks {
+        for (index, slot) in self.tasks.places() {
             if !slot.flags.has(DONE) {
                 standings.push(Standing {
                     key: TaskKey::new(index),
@@ -112,7 +105,7 @@ impl State {
 
     fn begin_anew(&mut self) -> bool {
         self.created = 0;
-        self.steps = 0;
+        self.here.step.set(0);
         self.alive == 0 && self.waiters.is_empty() && self.wheel.rewind()
     }
 }

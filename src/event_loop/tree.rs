@@ -8,7 +8,7 @@ use std::{
 use super::{EventLoop, Loop, key::TaskKey, state::State};
 use crate::{
     error::NO_RUNNING_LOOP,
-    task::{QUEUED, RUNNING},
+    task::QUEUED,
     waiter::{Kind, Waits},
 };
 
@@ -203,7 +203,7 @@ impl State {
                 _ => None,
             });
         let standing = match slot.flags {
-            flags if flags.has(RUNNING) => Standing::Running,
+            _ if self.here.is(key) => Standing::Running,
             flags if flags.has(QUEUED) => Standing::Ready,
             _ => Standing::Waiting(self.waits(slot.youngest, slot.last_step)),
         };

@@ -17,9 +17,7 @@
 
 use std::time::Duration;
 
-use slab::Slab;
-
-use super::key::TimerKey;
+use super::{arena::Arena, key::TimerKey};
 
 const DIGIT: u32 = 6;
 const SLOTS: usize = 1 << DIGIT;
@@ -63,7 +61,7 @@ struct Level {
 
 #[derive(Debug)]
 pub(crate) struct Wheel<P> {
-    timers: Slab<Timer<P>>,
+    timers: Arena<Timer<P>>,
     /// Empty until the first timer: a loop that never sleeps never pays for them.
     levels: Vec<Level>,
     /// Invariant: bit `n` is set if and only if level `n` is occupied.
@@ -90,7 +88,7 @@ fn instant(time: Duration) -> u64 {
 impl<P: Copy> Wheel<P> {
     pub(crate) fn new() -> Self {
         Self {
-            timers: Slab::new(),
+            timers: Arena::new(),
             levels: Vec::new(),
             occupied: 0,
             elapsed: 0,
@@ -159,7 +157,7 @@ impl<P: Copy> Wheel<P> {
                     self.earliest = None;
                 }
                 self.unlink(key, level, slot);
-                self.timers.remove(key.index());
+                self.timers.free(key.index());
             }
             Place::Due => timer.place = Place::Dead,
             Place::Dead => debug_assert!(false, "a timer is cancelled once"),
@@ -179,11 +177,27 @@ impl<P: Copy> Wheel<P> {
 
     /// Forgets a timer whose handle has run.
     pub(crate) fn remove_due(&mut self, key: TimerKey) {
-        let timer = self.timers.remove(key.index());
         debug_assert!(
-            !matches!(timer.place, Place::Slot { .. }),
+            !matches!(self.timers[key.index()].place, Place::Slot { .. }),
             "its handle has run"
         );
+        self.timers.free(key.index());
+    }
+
+    /// What the timers of this deadline are for, which is the earliest, in the order in which they were made.
+    pub(crate) fn due_at(&self, earliest: Duration) -> Vec<P> {
+        let mut due = Vec::new();
+        let (level, slot) = self.lowest();
+        let mut next = self.levels[level].slots[slot].first;
+        while let Some(key) = next {
+            let timer = &self.timers[key.index()];
+            if timer.deadline == earliest {
+                due.push((timer.number, timer.payload));
+            }
+            next = timer.next;
+        }
+        due.sort_unstable_by_key(|&(number, _)| number);
+        due.into_iter().map(|(_, payload)| payload).collect()
     }
 
     /// Begins at zero again, if no timer is left. Says whether it did.

@@ -1,0 +1,132 @@
+//! Things by number, as in `slab`, without its mark of what is there: a lookup is a bound and a load. Plain data.
+//!
+//! What is left at a free place is worth nothing, and nobody looks there: a key is given up with what it names. Builds for
+//! debugging check that.
+
+use std::ops::{Index, IndexMut};
+
+#[derive(Debug)]
+pub(crate) struct Arena<T> {
+    places: Vec<T>,
+    free: Vec<u32>,
+    #[cfg(debug_assertions)]
+    taken: Vec<bool>,
+}
+
+impl<T> Arena<T> {
+    pub(crate) fn new() -> Self {
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+            #[cfg(debug_assertions)]
+            taken: Vec::new(),
+        }
+    }
+
+    /// The index of what is inserted next.
+    #[inline]
+    pub(crate) fn next_index(&self) -> usize {
+        match self.free.last() {
+            Some(&index) => index as usize,
+            None => self.places.len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn insert(&mut self, thing: T) -> usize {
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.places[index as usize] = thing;
+                index as usize
+            }
+            None => {
+                self.places.push(thing);
+                self.places.len() - 1
+            }
+        };
+        #[cfg(debug_assertions)]
+        {
+            self.taken.resize(self.places.len(), false);
+            self.taken[index] = true;
+        }
+        index
+    }
+
+    /// Frees the place of a thing, of which nothing is left that would have to be dropped.
+    #[inline]
+    pub(crate) fn free(&mut self, index: usize) {
+        #[cfg(debug_assertions)]
+        {
+            assert!(self.taken[index], "a place is freed once");
+            self.taken[index] = false;
+        }
+        self.free.push(index as u32);
+    }
+
+    /// All places with their indices, free ones included.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (usize, &T)> {
+        self.places.iter().enumerate()
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn places_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.places.iter_mut()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    #[inline]
+    fn check(&self, _index: usize) {
+        #[cfg(debug_assertions)]
+        assert!(self.taken[_index], "a key is given up with what it names");
+    }
+}
+
+impl<T> Index<usize> for Arena<T> {
+    type Output = T;
+
+    #[inline]
+    fn index(&self, index: usize) -> &T {
+        self.check(index);
+        &self.places[index]
+    }
+}
+
+impl<T> IndexMut<usize> for Arena<T> {
+    #[inline]
+    fn index_mut(&mut self, index: usize) -> &mut T {
+        self.check(index);
+        &mut self.places[index]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_free_place_is_the_next_to_be_taken() {
+        let mut arena = Arena::new();
+        let [one, two] = ["one", "two"].map(|word| arena.insert(word));
+        arena.free(one);
+        assert_eq!(arena.next_index(), one);
+        assert_eq!(arena.insert("three"), one);
+        assert_eq!([arena[one], arena[two]], ["three", "two"]);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "a key is given up with what it names")]
+    fn nobody_looks_at_a_free_place() {
+        let mut arena = Arena::new();
+        let gone = arena.insert(1);
+        arena.free(gone);
+        let _ = arena[gone];
+    }
+}
