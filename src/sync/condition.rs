@@ -390,7 +390,10 @@ pub struct ConditionGuard {
 impl Drop for ConditionGuard {
     #[inline]
     fn drop(&mut self) {
-        self.condition.lock.0.exit(self.holding);
+        let lock = &self.condition.lock.0;
+        if !lock.exit_freely() {
+            lock.exit(self.holding);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    event_loop::key::WaiterKey,
+    event_loop::{journal, key::WaiterKey},
     waiter::{Held, Named, Queue, Settled},
 };
 
@@ -31,8 +31,19 @@ pub(super) trait Gate: Named + Sized + 'static {
 
     fn waiters(&self) -> &Queue;
 
-    /// Passes without a wait, if that is fair. Says whether it did.
+    /// Whether no recorder has to be told of a pass.
+    #[inline]
+    fn is_unobserved(&self) -> bool {
+        !(Self::CAN_BE_HELD && journal::is_written())
+    }
+
+    /// Passes without a wait, if nobody is in front. Says whether it did.
     fn pass(&self) -> bool;
+
+    /// Passes without a wait although somebody is in front, if that is fair: all of them have given up.
+    fn pass_by(&self) -> bool {
+        false
+    }
 
     /// Passes after a wake.
     fn pass_woken(&self) {}
@@ -59,11 +70,22 @@ impl<G: Gate> Passing<G> {
         }
     }
 
-    /// Polls, and hands out the gate when it is passed.
+    /// Polls, and hands out the gate when it is passed. What most passes are, with nobody in front or looking on, comes first, and
+    /// is no more than that, so as to be inlined.
     #[inline]
     fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
+        if let (Some(gate), None) = (&self.gate, self.waiter) {
+            if gate.is_unobserved() && gate.pass() {
+                return Poll::Ready(Ok(self.gate.take().expect(AGAIN)));
+            }
+        }
+        self.poll_slowly(cx)
+    }
+
+    #[inline(never)]
+    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
         let gate = self.gate.as_ref().expect(AGAIN);
-        if self.waiter.is_some() || !gate.pass() {
+        if self.waiter.is_some() || !(gate.pass() || gate.pass_by()) {
             let settled = ready!(self.poll_waiting(cx));
             if settled != Settled::Woken {
                 return Poll::Ready(Err(self.fail(settled)));
@@ -76,8 +98,8 @@ impl<G: Gate> Passing<G> {
         Poll::Ready(Ok(gate))
     }
 
-    /// The slower way: behind those who wait. Kept out of the faster one, and told in a byte, since a `Result` is four words.
-    #[inline(never)]
+    /// The slower way: behind those who wait. Told in a byte, since a `Result` is four words.
+    #[inline]
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Settled> {
         let gate = self.gate.as_ref().expect(AGAIN);
         let waiters = gate.waiters();
@@ -98,6 +120,15 @@ impl<G: Gate> Passing<G> {
             gate.leave(false);
         }
         Poll::Ready(settled)
+    }
+
+    /// Leaves before its time.
+    #[inline(never)]
+    fn give_up(&mut self) {
+        if let (Some(waiter), Some(gate)) = (self.waiter.take(), &self.gate) {
+            let woken = gate.waiters().leave(waiter);
+            gate.leave(woken);
+        }
     }
 
     /// The wait was refused or cancelled, or cannot end here.
@@ -130,9 +161,8 @@ impl<G: Gate> Future for Passing<G> {
 impl<G: Gate> Drop for Passing<G> {
     #[inline]
     fn drop(&mut self) {
-        if let (Some(waiter), Some(gate)) = (self.waiter, &self.gate) {
-            let woken = gate.waiters().leave(waiter);
-            gate.leave(woken);
+        if self.waiter.is_some() {
+            self.give_up();
         }
     }
 }

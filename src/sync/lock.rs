@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, LOCK_NOT_ACQUIRED, Result},
+    event_loop::journal,
     waiter::{Held, Named, Queue},
 };
 
@@ -252,7 +253,9 @@ impl LockGuard {
 impl Drop for LockGuard {
     #[inline]
     fn drop(&mut self) {
-        self.lock.exit(self.holding);
+        if !self.lock.exit_freely() {
+            self.lock.exit(self.holding);
+        }
     }
 }
 
@@ -309,8 +312,22 @@ impl State {
         self.holding.get()
     }
 
-    /// A guard is dropped.
+    /// A guard is dropped, as most are: nobody waits, or looks on, and nothing is lost. Says whether it was so.
     #[inline]
+    pub(super) fn exit_freely(&self) -> bool {
+        let freely = self.locked.get()
+            && self.waiters.len() == 0
+            && !self.any_lost.get()
+            && !journal::is_written();
+        if freely {
+            self.guards.set(self.guards.get() - 1);
+            self.locked.set(false);
+        }
+        freely
+    }
+
+    /// A guard is dropped.
+    #[inline(never)]
     pub(super) fn exit(self: &Rc<Self>, holding: Holding) {
         self.guards.set(self.guards.get() - 1);
         if !self.any_lost.get() || !self.was_lost(holding) {
@@ -370,7 +387,15 @@ impl Gate for State {
 
     #[inline]
     fn pass(&self) -> bool {
-        // Whoever comes waits behind those who wait, even if the lock is free. Unless all of these have given up.
+        // Whoever comes waits behind those who wait, even if the lock is free.
+        let free = !self.locked.get() && self.waiters.len() == 0;
+        if free {
+            self.take();
+        }
+        free
+    }
+
+    fn pass_by(&self) -> bool {
         let free = !self.locked.get() && self.waiters.all_cancelled();
         if free {
             self.take();

@@ -413,6 +413,14 @@ impl Gate for State {
 
     #[inline]
     fn pass(&self) -> bool {
+        let free = self.value.get() > 0 && self.waiters.len() == 0;
+        if free {
+            self.value.set(self.value.get() - 1);
+        }
+        free
+    }
+
+    fn pass_by(&self) -> bool {
         let free = !self.locked();
         if free {
             self.value.set(self.value.get() - 1);
