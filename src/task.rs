@@ -1010,18 +1010,22 @@ impl State {
     }
 
     /// Begins the next step of the turn, after that of a task that it has left pending, if both are as most are. Else it
-    /// is for [`next`](Self::next) to see.
+    /// is for [`next`](Self::next) to see. Where the turn is over, another may begin.
     #[inline]
     pub(crate) fn next_step(
         &mut self,
         pending: &mut Option<TaskKey>,
         body: &mut Unclaimed,
+        begin_next_turn: impl FnOnce(&mut Self) -> bool,
     ) -> Option<TaskKey> {
         if let Some(key) = *pending {
             if !self.suspend(key, body) {
                 return None;
             }
             *pending = None;
+        }
+        if self.ready.first().is_none() && !begin_next_turn(self) {
+            return None;
         }
         let Some(Handle::Step(key)) = self.ready.first() else {
             return None;

@@ -721,17 +721,14 @@ impl Loop {
         // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
         let mut pending = None;
         loop {
-            let step = self.open(|state| state.next_step(&mut pending, &mut stepping.body));
+            let step = self.open(|state| {
+                state.next_step(&mut pending, &mut stepping.body, |state| {
+                    begin_next(state, &self.inbox)
+                })
+            });
             let next = match step {
                 Some(task) => Next::Step(task),
-                None => self.open(|state| {
-                    let over = pending.is_none() && state.ready.first().is_none();
-                    if over && begin_next(state, &self.inbox) {
-                        Next::Nothing
-                    } else {
-                        state.next(pending.take(), &mut stepping.body)
-                    }
-                }),
+                None => self.open(|state| state.next(pending.take(), &mut stepping.body)),
             };
             match next {
                 Next::Step(task) => {
