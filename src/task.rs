@@ -1255,7 +1255,7 @@ impl State {
         );
         let slot = self.slot_mut(key);
         slot.flags
-            .clear(RUNNING.or(RAISING).or(REQUESTED).or(DOOMED).or(MAIN));
+            .clear(RUNNING.or(RAISING).or(REQUESTED).or(MAIN));
         slot.flags.set(DONE.or(CANCELLED));
         let mut body = body;
         if slot.flags.has(OWNED) {
