@@ -1265,7 +1265,7 @@ impl State {
             },
         );
         let slot = self.slot_mut(key);
-        slot.flags.clear(RAISING.or(REQUESTED).or(DOOMED).or(MAIN));
+        slot.flags.clear(RAISING.or(REQUESTED).or(MAIN));
         slot.flags.set(DONE.or(CANCELLED));
         let mut body = body;
         if slot.flags.has(OWNED) {

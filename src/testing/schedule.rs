@@ -141,7 +141,7 @@ impl FromStr for Schedule {
         } else {
             let choices = text.strip_prefix("sl1=");
             choices
-                .and_then(|choices| items(choices, |item| item.parse().ok()))
+                .and_then(|choices| items(choices, number))
                 .map(Script::Choices)
         };
         script
@@ -158,21 +158,32 @@ fn items<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
 }
 
 fn departure(text: &str) -> Option<Departure> {
-    let sign = text.find(|c: char| !c.is_ascii_digit())?;
-    let (at, action) = text.split_at(sign);
-    let (sign, operand) = action.split_at(1);
-    let number = || operand.parse().ok();
+    let mut after = text
+        .trim_start_matches(|c: char| c.is_ascii_digit())
+        .chars();
+    let sign = after.next()?;
+    let operand = after.as_str();
+    let at = &text[..text.len() - operand.len() - sign.len_utf8()];
     let action = match sign {
-        ">" => Action::Reorder(number().filter(|&places| places > 0)?),
-        "c" => Action::Cancel(number()?),
-        "d" => Action::Drop(number()?),
-        "p" => Action::Poll(number()?),
-        "t" if operand.is_empty() => Action::PassDeadline,
-        "?" => Action::Choose(number().filter(|&value| value > 0)?),
+        '>' => Action::Reorder(number(operand).filter(|&places| places > 0)?),
+        'c' => Action::Cancel(number(operand)?),
+        'd' => Action::Drop(number(operand)?),
+        'p' => Action::Poll(number(operand)?),
+        't' if operand.is_empty() => Action::PassDeadline,
+        '?' => Action::Choose(number(operand).filter(|&value| value > 0)?),
         _ => return None,
     };
     Some(Departure {
-        at: at.parse().ok()?,
+        at: number(at)?,
         action,
     })
+}
+
+/// A number as it prints: in digits, and not more of them than it takes.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let is_printed = match text.as_bytes() {
+        [b'0', _, ..] => false,
+        digits => digits.iter().all(u8::is_ascii_digit),
+    };
+    text.parse().ok().filter(|_| is_printed)
 }
