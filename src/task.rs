@@ -1085,7 +1085,7 @@ impl State {
         if self.slot(key).flags.has(YIELDED_INSIDE) {
             self.wake_yielders(key);
         }
-        self.write_current(EventKind::Stepped);
+        self.write(Some(key), EventKind::Stepped);
         let raising = self.slot(key).flags.has(RAISING);
         let step = self.here.begin_step(key, !raising);
         let slot = self.slot_mut(key);
