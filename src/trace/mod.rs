@@ -24,7 +24,14 @@
 //!
 //! A loop that nobody records pays nothing for this but a branch here and there.
 
+#[cfg(test)]
+mod by_hand;
+mod chrome;
+mod lanes;
+mod layout;
 mod record;
+mod story;
+mod svg;
 mod timeline;
 
 pub use self::{

@@ -201,17 +201,3 @@ impl Timeline {
         Self { events, names }
     }
 }
-
-impl std::fmt::Display for Timeline {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for event in &self.events {
-            let name = event.task.map_or("", |task| self.name(task));
-            writeln!(
-                f,
-                "{:4} {:?} {name:8} {:?}",
-                event.turn, event.time, event.kind
-            )?;
-        }
-        Ok(())
-    }
-}

@@ -18,6 +18,7 @@ mod kit;
 mod models;
 mod mutants;
 mod panics;
+mod pictures;
 mod reentrancy;
 mod scene;
 mod size;
