@@ -16,6 +16,9 @@ use std::fmt::Write;
 const NOTES: usize = 20;
 /// The class of a mark that is one.
 const FAILURE: &str = "t";
+/// At most so many stripes are shaded, and so many gaps.
+const STRIPES: u64 = 130;
+pub(super) const GAPS: usize = 200;
 /// Less would not hold the legend.
 const WIDTH: f64 = 640.0;
 
@@ -28,7 +31,7 @@ text{font:11px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;fill:#1f
 .x,.l{stroke:#d1242f}.k,.l{stroke-width:2}.k{stroke:#1f2328}\
 .n{fill:#57606a}.p{fill:#8250df}.t{fill:#d1242f}\
 .c0{fill:#0969da}.c1{fill:#1a7f37}.c2{fill:#9a3fd5}.c3{fill:#b35900}.c4{fill:#0e7490}.c5{fill:#bf3989}\
-.y{fill-opacity:.22}\
+.y{fill-opacity:.22}.v{fill-opacity:.6}\
 @media(prefers-color-scheme:dark){\
 text{fill:#e6edf3}.f{fill:#0d1117}.z{fill:#161b22}.g{fill:#2d2611}\
 .s{fill:#9da7b3}.e{fill:#b7c0ca}.i{fill:#0d1117}\
@@ -106,18 +109,25 @@ impl<'a> Picture<'a> {
         (self.columns[first].0, self.columns[last].1)
     }
 
-    /// Every other turn is shaded, and so are the gaps in which nothing ran and time went on.
+    /// Every other turn is shaded, or in a long run, of so many turns every other. So are the gaps in which nothing ran and time went on.
     fn draw_background(&self, pen: &mut Pen) {
         let (mut shades, mut gaps) = (String::new(), String::new());
         let bottom = number(self.bottom);
-        for (n, turn) in self.turns().enumerate() {
-            let (from, to) = self.edges_of(&turn);
-            if n % 2 == 1 {
+        let mut sizes = (0..).flat_map(|zeros| [1, 2, 5].map(|n| n * 10_u64.pow(zeros)));
+        let size = sizes.find(|size| self.turn(usize::MAX) / size <= STRIPES);
+        let stripe = |column: &Column| column.turn / size.unwrap_or(u64::MAX);
+        let columns: Vec<(usize, &Column)> = self.layout.columns.iter().enumerate().collect();
+        for turns in columns.chunk_by(|one, next| stripe(one.1) == stripe(next.1)) {
+            if stripe(turns[0].1) % 2 == 1 {
+                let (from, to) = self.edges_of(turns);
                 let _ = write!(shades, "M{} 28V{bottom}H{}V28z", number(from), number(to));
             }
-            if let Some(gap) = turn[0].1.gap {
-                let before = number(from - self.gap_width(gap));
-                let _ = write!(gaps, "M{before} 8V{bottom}H{}V8z", number(from));
+        }
+        for (n, column) in columns {
+            if let Some(gap) = column.gap.filter(|_| self.gaps <= GAPS) {
+                let to = self.columns[n].0;
+                let from = number(to - self.gap_width(gap));
+                let _ = write!(gaps, "M{from} 8V{bottom}H{}V8z", number(to));
             }
         }
         pen.path("z", &shades);
@@ -213,9 +223,11 @@ impl<'a> Picture<'a> {
             }
         }
         for strip in &lane.strips {
-            let class = match self.numbers.get(strip.what) {
-                Some(n) => format!("c{}", n % COLOURS),
-                None => "b".to_owned(),
+            // What was held now and then is paler than what was held all the time.
+            let class = match (self.numbers.get(strip.what), strip.times) {
+                (Some(n), 1) => format!("c{}", n % COLOURS),
+                (Some(n), _) => format!("v c{}", n % COLOURS),
+                (None, _) => "b".to_owned(),
             };
             let title = self.strip_title(name, strip);
             let edges = (strip.from, strip.to);

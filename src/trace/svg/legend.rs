@@ -2,6 +2,7 @@
 
 use super::{
     COLOURS, Detail, Picture,
+    drawing::GAPS,
     lane::Look,
     pen::{self, Pen, text_width},
 };
@@ -90,7 +91,7 @@ impl Picture<'_> {
         {
             legend.sign("n", "a timer", |at| pen::block(at, 7.0));
         }
-        if columns.iter().any(|column| column.gap.is_some()) {
+        if (1..=GAPS).contains(&self.gaps) {
             legend.sign("g", "time passes", |at| pen::block(at, 12.0));
         }
     }

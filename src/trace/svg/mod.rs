@@ -17,7 +17,7 @@ use self::{
 };
 use super::{
     EventKind, Timeline, Wait,
-    layout::{Layout, Span, State},
+    layout::{Column, Layout, Span, State},
     story::short,
 };
 use std::{
@@ -25,11 +25,14 @@ use std::{
     time::Duration,
 };
 
-/// How large a picture may be: what a page can bear. Only a run of very many tasks and turns gets more.
+/// How large a picture may be: what a page can bear. Only very many tasks get more.
 const BYTES: usize = 29_500;
-const BYTES_PER_CELL: usize = 4;
+const BYTES_PER_TASK: usize = 450;
 /// A run of more handles than this is drawn by turns.
 const COLUMNS: usize = 240;
+/// How wide all turns of such a run can become, and all gaps.
+const TURNS_WIDTH: f64 = 2400.0;
+const GAPS_WIDTH: f64 = 600.0;
 const BAR: f64 = 16.0;
 const STRIP: f64 = 11.0;
 /// Between two lanes.
@@ -46,8 +49,8 @@ impl Timeline {
     /// A lane is a task and a column is a handle: a step, or a timer. On a wait stands what it is for, the strips below a lane are
     /// what the task holds, arrows say who woke whom. Every bar has its story as a `<title>`, which browsers show when pointed at.
     ///
-    /// The picture has less than 30 KB unless tasks times turns are many thousands. Of a long run, steps that
-    /// follow each other closely are drawn as one bar, which says how many there are. The same timeline always gives the same picture.
+    /// The picture of up to 60 tasks has less than 30 KB, however long they ran. Of a long run, steps that follow each other closely
+    /// are drawn as one bar, which says how many there are. The same timeline always gives the same picture.
     ///
     /// # Examples
     /// ```
@@ -61,19 +64,21 @@ impl Timeline {
     #[must_use]
     pub fn to_svg(&self) -> String {
         let layout = Layout::of(self);
-        let turns = self.events().last().map_or(0, |event| event.turn as usize);
-        let bytes = BYTES.max(layout.tasks.len() * turns * BYTES_PER_CELL);
+        let turns = count_turns(&layout.columns) as f64;
+        let bytes = BYTES.max(layout.tasks.len() * BYTES_PER_TASK);
+        // Of many thousands of turns, no bar can stand for less than a good many.
+        let least = (turns / 500.0).floor();
         let mut detail = match layout.columns.len() {
             0..=COLUMNS => Detail::Whole,
-            _ => Detail::Turns { fold: 0.0 },
+            _ => Detail::Turns { fold: least },
         };
         loop {
             let svg = Picture::new(&layout, detail).draw();
             detail = match detail {
                 _ if svg.len() <= bytes => return svg,
                 Detail::Whole => Detail::Terse,
-                Detail::Terse => Detail::Turns { fold: 0.0 },
-                Detail::Turns { fold } if fold > turns as f64 => return svg,
+                Detail::Terse => Detail::Turns { fold: least },
+                Detail::Turns { fold } if fold > turns => return svg,
                 Detail::Turns { fold } => Detail::Turns {
                     fold: (fold * 1.4).max(0.3),
                 },
@@ -101,6 +106,7 @@ struct Picture<'a> {
     gutter: f64,
     /// From where to where each column goes.
     columns: Vec<(f64, f64)>,
+    gaps: usize,
     /// Where the last column ends.
     right: f64,
     /// The primitives, in the order of their first use: each has a colour.
@@ -129,6 +135,11 @@ impl<'a> Picture<'a> {
             detail,
             gutter: text_width(&"m".repeat(longest), 11.0) + 20.0,
             columns: Vec::new(),
+            gaps: layout
+                .columns
+                .iter()
+                .filter(|column| column.gap.is_some())
+                .count(),
             right: 0.0,
             numbers: primitives.iter().copied().zip(0..).collect(),
             primitives,
@@ -153,7 +164,8 @@ impl<'a> Picture<'a> {
         let columns = &self.layout.columns;
         let by_step = (860.0 / columns.len().max(1) as f64).clamp(8.0, 44.0);
         let turns = columns.chunk_by(|one, next| one.turn == next.turn);
-        let by_turn = (1000.0 / turns.clone().count().max(1) as f64).clamp(4.0, 24.0);
+        let count = turns.clone().count().max(1) as f64;
+        let by_turn = (1000.0 / count).clamp(4.0_f64.min(TURNS_WIDTH / count), 24.0);
         let mut x = self.gutter;
         for turn in turns {
             let width = match self.by_turn() {
@@ -172,7 +184,7 @@ impl<'a> Picture<'a> {
     /// A gap has room for its label, but in a long run.
     fn gap_width(&self, gap: Duration) -> f64 {
         match self.by_turn() {
-            true => 5.0,
+            true => (GAPS_WIDTH / self.gaps as f64).min(5.0),
             false => text_width(&gap_label(gap), 10.0) + 12.0,
         }
     }
@@ -195,9 +207,8 @@ impl<'a> Picture<'a> {
     }
 
     fn turn_width(&self) -> f64 {
-        let columns = &self.layout.columns;
-        let turns = columns.chunk_by(|one, next| one.turn == next.turn);
-        (self.right - self.gutter) / turns.count().max(1) as f64
+        let turns = count_turns(&self.layout.columns).max(1);
+        (self.right - self.gutter) / turns as f64
     }
 
     /// Where an event is: in its column, at its place among the others.
@@ -314,6 +325,11 @@ impl<'a> Picture<'a> {
         }
         strips
     }
+}
+
+fn count_turns(columns: &[Column]) -> usize {
+    let turns = columns.chunk_by(|one, next| one.turn == next.turn);
+    turns.count()
 }
 
 /// The primitives that somebody waits for or holds, in the order of their first use.
@@ -504,6 +520,7 @@ mod tests {
         let steps = |tasks, turns| crowd(tasks, turns).to_svg().len();
         assert!(steps(20, 100) < 30_000, "{}", steps(20, 100));
         assert!(steps(2, 110) < 30_000, "{}", steps(2, 110));
+        assert!(steps(3, 3000) < 30_000, "{}", steps(3, 3000));
     }
 
     #[test]
