@@ -4,7 +4,7 @@ use std::{cell::Cell, future::Future, rc::Rc};
 
 use soloop::{
     Error, Result, Task,
-    testing::{Explorer, Failure, FailureKind, Probe, Schedule},
+    testing::{Explorer, Failure, Probe, Schedule},
 };
 
 /// How many are at some place at the moment.
@@ -43,6 +43,14 @@ pub(crate) async fn join(tasks: impl IntoIterator<Item = Task<()>>) -> Result<()
     Ok(())
 }
 
+/// A timeout is no failure.
+pub(crate) fn or_too_late<T>(outcome: Result<T>) -> Result<()> {
+    match outcome {
+        Ok(_) | Err(Error::Timeout) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Up to two departures of these kinds: another goes first, a cancel, a drop.
 pub(crate) fn any_two() -> Explorer {
     Explorer::new().reorder(2).cancels(2).drops(2).deviations(2)
@@ -64,13 +72,15 @@ where
         panic!("{failure}");
     }
     assert!(report.complete, "the search was cut");
+    assert_eq!(report.cancel_points.0, report.cancel_points.1);
     (report.runs, report.steps)
 }
 
 /// Within so many runs, which take a fraction of a second, every flaw has to be found.
 const FEW: u64 = 4_000;
 
-/// Finds a failure that says `expected`, quickly, by at most two departures of which none can be left out.
+/// Finds a failure that says `expected`, quickly, by at most two departures of which none can be left out. A random walk finds
+/// one as well, which has none to leave out either once it is minimised.
 pub(crate) fn find<F, U>(explorer: &Explorer, expected: &str, body: F)
 where
     F: Fn(Probe) -> U,
@@ -80,19 +90,30 @@ where
     let failure = report.failure.expect("the flaw is found");
     assert!(failure.message().contains(expected), "{failure}");
     assert!(report.runs <= FEW, "{} runs", report.runs);
-    let departures = departures(&failure);
-    assert!(departures.len() <= 2, "{failure}");
-    for left_out in 0..departures.len() {
-        let schedule = without(&departures, left_out);
-        let outcome = Explorer::new().replay(&schedule, &body);
-        let fails = outcome
-            .failure
-            .filter(|failure| failure.kind != FailureKind::UncontrolledNondeterminism);
-        assert!(fails.is_none(), "{schedule} suffices for {failure}");
-    }
+    assert!(departures(&failure).len() <= 2, "{failure}");
+    assert_minimal(&failure, &body);
     let again = Explorer::new().replay(&failure.schedule, &body);
     let again = again.failure.expect("the witness brings it back");
     assert_eq!(again.to_string(), failure.to_string());
+
+    let walked = explorer.sample(1, FEW, &body);
+    let failure = walked.failure.expect("the flaw is come upon");
+    assert_minimal(&failure, &body);
+}
+
+/// Leaving out any departure, the run does not fail in this way any more, or cannot be made.
+fn assert_minimal<F, U>(failure: &Failure, body: F)
+where
+    F: Fn(Probe) -> U,
+    U: Future<Output = Result<()>>,
+{
+    let departures = departures(failure);
+    for left_out in 0..departures.len() {
+        let schedule = without(&departures, left_out);
+        let outcome = Explorer::new().replay(&schedule, &body);
+        let kind = outcome.failure.map(|failure| failure.kind);
+        assert_ne!(kind, Some(failure.kind), "{schedule} suffices: {failure}");
+    }
 }
 
 /// The departures of a schedule as it prints.
