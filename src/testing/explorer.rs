@@ -192,7 +192,7 @@ impl Explorer {
         let mut runner = Runner::new(self, body);
         let mut random = Random::new(seed);
         let mut report = Report::new();
-        let mut decisions = 1;
+        let mut decisions = 2;
         while report.runs < runs {
             // From hardly ever to every other decision: some failures need few departures, others many.
             let one_in = 2 << random.below(u64::from(decisions).ilog2().into());

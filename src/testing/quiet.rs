@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    cell::RefCell,
+    cell::{Cell, RefCell},
     panic::{self, AssertUnwindSafe},
     sync::Once,
 };
@@ -10,16 +10,14 @@ use std::{
 thread_local! {
     /// The last panic's message and place, while this thread is quiet.
     static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
-    static QUIET: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// While panics of this thread do not print.
+/// Keeps the panics from printing that it catches, and no others: what goes wrong in the search itself is to be seen.
 ///
 /// The process has one panic hook. The first of these puts its own before the one that is there, to which it passes on
 /// everything that other threads have to say, and this one when it is not quiet.
-pub(super) struct Quiet {
-    was_quiet: bool,
-}
+pub(super) struct Quiet(());
 
 impl Quiet {
     pub(super) fn new() -> Self {
@@ -27,7 +25,7 @@ impl Quiet {
         HOOK.call_once(|| {
             let loud = panic::take_hook();
             panic::set_hook(Box::new(move |panic| {
-                if QUIET.try_with(std::cell::Cell::get).unwrap_or(false) {
+                if QUIET.try_with(Cell::get).unwrap_or(false) {
                     let place = panic
                         .location()
                         .map_or_else(String::new, |at| format!(", at {at}"));
@@ -38,23 +36,18 @@ impl Quiet {
                 }
             }));
         });
-        Self {
-            was_quiet: QUIET.replace(true),
-        }
+        Self(())
     }
 
     /// Runs something, and returns what it said when it panicked.
     pub(super) fn catch<R>(&self, run: impl FnOnce() -> R) -> Result<R, String> {
-        panic::catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let was_quiet = QUIET.replace(true);
+        let caught = panic::catch_unwind(AssertUnwindSafe(run));
+        QUIET.set(was_quiet);
+        caught.map_err(|payload| {
             let said = SAID.take();
             said.unwrap_or_else(|| message(&*payload).to_owned())
         })
-    }
-}
-
-impl Drop for Quiet {
-    fn drop(&mut self) {
-        QUIET.set(self.was_quiet);
     }
 }
 

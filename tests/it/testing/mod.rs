@@ -1,3 +1,7 @@
 //! `soloop::testing`: every order, every cancel, the smallest witness.
 
+mod broken;
+mod patterns;
+mod scaffold;
 mod search;
+mod waiter;
