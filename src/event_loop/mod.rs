@@ -424,17 +424,17 @@ impl Stepping<'_, '_> {
     }
 
     fn step_with(&mut self, waker: &Waker) -> Option<Ending> {
-        self.coroutine().step(&mut Context::from_waker(waker))
+        let mut cx = Context::from_waker(waker);
+        match &mut self.body {
+            Some(body) => body.as_mut().step(&mut cx),
+            None => main_of(&mut self.main).step(&mut cx),
+        }
     }
 
     fn abandon(&mut self) {
-        self.coroutine().abandon();
-    }
-
-    fn coroutine(&mut self) -> Pin<&mut (dyn Step + '_)> {
         match &mut self.body {
-            Some(body) => body.as_mut(),
-            None => main_of(&mut self.main),
+            Some(body) => body.as_mut().abandon(),
+            None => main_of(&mut self.main).abandon(),
         }
     }
 
