@@ -599,6 +599,7 @@ mod spawner {
         let (guest, _) = by_hand();
         let spawner = guest.spawner();
         assert!(spawner.status_local().is_ok());
+        let _outlives_it = guest.create_task(nap(1));
         drop(guest);
         assert!(
             spawner
