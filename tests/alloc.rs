@@ -3,7 +3,7 @@
 //! A binary of its own, since the allocator that counts is everybody's. It counts each thread's allocations apart.
 #![forbid(unsafe_code)]
 
-use allocation_counter::measure;
+use allocation_counter::{AllocationInfo, measure};
 use soloop::{
     Barrier, BoundedSemaphore, Condition, Event, EventLoop, Lock, Result, Semaphore, Turn,
     create_task, sleep, wait_for,
@@ -23,6 +23,10 @@ const ROUNDS: u64 = 1_000;
 
 /// How many allocations there are in turns of a loop whose tasks go round and round, once every buffer has its size.
 fn in_a_steady_state(start: impl FnOnce(&EventLoop)) -> u64 {
+    measured_in_a_steady_state(start).count_total
+}
+
+fn measured_in_a_steady_state(start: impl FnOnce(&EventLoop)) -> AllocationInfo {
     let mut event_loop = EventLoop::with_virtual_clock();
     start(&event_loop);
     let mut turns = || {
@@ -35,7 +39,7 @@ fn in_a_steady_state(start: impl FnOnce(&EventLoop)) -> u64 {
         }
     };
     turns();
-    measure(turns).count_total
+    measure(turns)
 }
 
 /// Starts some tasks that each do the same over and over.
@@ -302,5 +306,43 @@ mod a_steady_state_allocates_nothing {
             allocations.abs_diff(tasks) <= 1,
             "{allocations} for {tasks} tasks"
         );
+    }
+}
+
+mod a_steady_state_keeps_nothing {
+    use super::*;
+
+    #[test]
+    fn of_tasks_that_go_in_whatever_order() {
+        let grown = measured_in_a_steady_state(|event_loop| {
+            tasks(event_loop, 1, async || {
+                drop(create_task(a_turn()));
+                let (task, detached) = (create_task(a_turn()), create_task(a_turn()));
+                let (handle, other) = (task.handle(), detached.handle());
+                drop(detached);
+                task.set_name("named");
+                task.await?;
+                assert!(handle.done());
+                a_turn().await?;
+                drop((handle, other));
+                Ok(())
+            });
+        });
+        assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
+    }
+
+    #[test]
+    fn of_primitives_that_were_waited_for() {
+        let grown = measured_in_a_steady_state(|event_loop| {
+            tasks(event_loop, 1, async || {
+                let (lock, event) = (Lock::new(), Event::new());
+                lock.acquire().await?;
+                let waits = create_task(lock.acquire());
+                assert!(wait_for(event.wait(), MS).await.is_err());
+                lock.release()?;
+                waits.await
+            });
+        });
+        assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
     }
 }

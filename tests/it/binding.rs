@@ -162,6 +162,27 @@ mod no_loop {
         refuses::<BoundedEnter>();
     }
 
+    /// The loop runs, but what it runs just now is a handler and no task.
+    #[test]
+    fn or_no_task_is_the_same() -> Result<()> {
+        let (new, bound) = (Event::new(), Event::new());
+        let waits = [new.wait(), bound.wait()].map(FutureExt::boxed_local);
+        let waits = std::cell::RefCell::new(waits);
+        let mut event_loop = EventLoop::with_virtual_clock();
+        event_loop.set_exception_handler(move |_| {
+            for wait in waits.borrow_mut().iter_mut() {
+                note(wait.now_or_never().map_or("waits".into(), outcome));
+            }
+        });
+        event_loop.run(async {
+            assert!(wait_for(bound.wait(), secs(1)).await.is_err());
+            create_task(async { Err::<(), _>(Error::Value("mine".into())) });
+            turns(2).await
+        })?;
+        assert_eq!(noted(), [REFUSED; 2].join(" "));
+        Ok(())
+    }
+
     #[test]
     fn lets_nobody_wait_at_a_barrier() -> Result<()> {
         let barrier = Barrier::new(2)?;

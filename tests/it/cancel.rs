@@ -468,6 +468,27 @@ mod kept {
         );
     }
 
+    /// The step was queued by a waker, and goes on waiting.
+    #[test]
+    fn is_passed_on_once() {
+        let trace = trace_of(async {
+            let (slot, task) = (Rc::new(RefCell::new(None)), create_task(nap(9)));
+            let (kept, handle) = (slot.clone(), task.handle());
+            let outer = create_task(async move {
+                let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+                kept.replace(Some(waker));
+                tell("task", task).await
+            });
+            turns(1).await?;
+            slot.take().expect("it has run").wake();
+            outer.cancel();
+            outer.await?;
+            note(handle.cancelling());
+            Ok(())
+        });
+        assert_eq!(trace, "task CancelledError 1");
+    }
+
     #[test]
     fn waits_for_the_next_await_that_suspends() {
         let trace = trace_of(async {
@@ -650,6 +671,27 @@ mod delivered {
 /// Several of soloop's futures are pending inside one task: each is told.
 mod several {
     use super::*;
+
+    /// What was polled once and then left alone is not awaited.
+    #[test]
+    fn left_alone_are_not_told() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let mut left = event.wait().boxed_local();
+            let task = create_task(async {
+                start(&mut left).await;
+                turns(1).await?;
+                tell("nap", nap(9)).await?;
+                tell("left", left).await
+            });
+            nap(1).await?;
+            task.cancel();
+            turns(1).await?;
+            event.set();
+            task.await
+        });
+        assert_eq!(trace, "nap CancelledError left ok");
+    }
 
     #[test]
     fn joined_are_all_told() {

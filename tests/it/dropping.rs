@@ -2,8 +2,9 @@
 
 use crate::{kit::*, scene::*};
 use futures::{
-    FutureExt,
-    future::{LocalBoxFuture, select},
+    FutureExt, TryStreamExt,
+    future::{LocalBoxFuture, join_all, select},
+    stream::FuturesUnordered,
 };
 use soloop::{
     Barrier, BoundedSemaphore, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Task,
@@ -326,9 +327,11 @@ mod moment {
     pub(crate) fn adopted<S: Scene>() -> Result<()> {
         run(async {
             let scene = S::blocked();
-            let mut orphan = orphan(&scene).await?;
-            start(&mut orphan).await;
-            scene.unblock();
+            let (orphan, unblocked) = (orphan(&scene).await?, scene.clone());
+            create_task(async move {
+                unblocked.unblock();
+                Ok(())
+            });
             orphan.await?;
             assert_eq!(scene.repr(), S::SERVED);
             Ok(())

@@ -7,12 +7,12 @@ use soloop::{
     wait_for, wrap_future,
 };
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     error::Error as _,
     future::{Future, pending},
     panic::{AssertUnwindSafe, catch_unwind},
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A future that is over says so when it is polled once more.
@@ -195,6 +195,34 @@ fn a_default_loop_has_the_real_clock() {
     let begun = std::time::Instant::now();
     let napped = event_loop.run(soloop::sleep(Duration::from_millis(20)));
     assert!(napped.is_ok() && begun.elapsed() >= Duration::from_millis(20));
+}
+
+/// The next task may stand where that one stood.
+#[test]
+fn a_name_goes_with_its_task() -> Result<()> {
+    run(async {
+        for number in 2..5 {
+            let task = create_task(turns(0));
+            assert_eq!(task.name(), format!("Task-{number}"));
+            task.set_name("named");
+            task.await?;
+        }
+        Ok(())
+    })
+}
+
+/// A loop that waits does so without looking at the clock all the while.
+#[test]
+fn a_wait_for_the_next_deadline_takes_one_turn() {
+    let (begun, asked) = (Instant::now(), Rc::new(Cell::new(0)));
+    let count = asked.clone();
+    let mut event_loop = EventLoop::with_clock(move || {
+        count.set(count.get() + 1);
+        begun.elapsed()
+    });
+    let slept = event_loop.run(soloop::sleep(Duration::from_millis(30)));
+    assert!(slept.is_ok() && begun.elapsed() >= Duration::from_millis(30));
+    assert!(asked.get() < 50, "asked {} times", asked.get());
 }
 
 /// The permits that are left when a waiter leaves go to the others at once, and not only when one of those runs.

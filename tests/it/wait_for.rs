@@ -14,7 +14,7 @@ use soloop::{
     wait_for, wrap_future,
 };
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     future::{Future, pending, poll_fn},
     pin::pin,
     rc::Rc,
@@ -605,6 +605,33 @@ mod wandering {
         assert_eq!(trace, "wait_for TimeoutError 0 then ok first ok 0 then ok");
     }
 
+    /// A cancel in the turn of its own deadline still counts, whatever the timeout that went away has asked for.
+    #[test]
+    fn takes_its_own_request_along_and_no_other() {
+        let trace = trace_of(async {
+            let slot = Rc::new(RefCell::new(None));
+            let given = slot.clone();
+            let mut alarm = Box::pin(nap(3));
+            start(&mut alarm).await;
+            let first = create_task(async move {
+                let mut timeout = wait_for(Event::new().wait(), secs(1)).boxed_local();
+                start(&mut timeout).await;
+                given.replace(Some(timeout));
+                tell("first", wait_for(nap(9), secs(3))).await?;
+                nothing_is_left().await
+            });
+            nap(2).await?;
+            tell("wait_for", slot.take().expect("it was begun")).await?;
+            alarm.await?;
+            note(format_args!("{} {}", first.cancelling(), first.cancel()));
+            first.await
+        });
+        assert_eq!(
+            trace,
+            "wait_for TimeoutError 1 true first CancelledError 1 then ok"
+        );
+    }
+
     /// The first task lives on, and must not notice.
     #[test]
     fn leaves_the_task_that_began_it_alone() {
@@ -703,6 +730,30 @@ mod beside {
             nothing_is_left().await
         });
         assert_eq!(trace, "wait_for TimeoutError sibling ok 0 then ok");
+    }
+
+    /// The time is over while the task's step is queued, which polls the siblings once the timeout has told its own.
+    #[test]
+    fn a_sibling_that_yields_or_was_woken_is_not_told_by_a_queued_step() {
+        let (now, event) = (Rc::new(Cell::new(Duration::ZERO)), Event::new());
+        let clock = now.clone();
+        let mut event_loop = EventLoop::with_clock(move || clock.get());
+        let ended = event_loop.run(async {
+            let yields = async {
+                now.set(secs(1));
+                turns(1).await?;
+                event.set();
+                turns(2).await
+            };
+            let _all = join!(
+                tell("wait_for", wait_for(nap(9), secs(1))),
+                tell("wait", event.wait()),
+                tell("yield", yields),
+            );
+            nothing_is_left().await
+        });
+        assert!(ended.is_ok());
+        assert_eq!(noted(), "wait_for TimeoutError wait ok yield ok 0 then ok");
     }
 
     #[test]
@@ -817,15 +868,17 @@ mod beside {
     fn a_step_that_is_queued_when_it_strikes_passes_it_to_the_task_awaited() {
         let trace = trace_of(async {
             let task = create_task(slow(1));
+            let handle = task.handle();
             let _both = join!(
                 tell("sibling", nap(1)),
                 tell("wait_for", wait_for(task, secs(1))),
             );
+            note(handle.cancelling());
             nothing_is_left().await
         });
         assert_eq!(
             trace,
-            "sibling ok told at 1 clean-up ok wait_for TimeoutError 0 then ok"
+            "sibling ok told at 1 clean-up ok wait_for TimeoutError 1 0 then ok"
         );
     }
 
@@ -857,6 +910,24 @@ mod beside {
         );
     }
 
+    /// It is ready when it is first polled, and what it has polled before is not.
+    #[test]
+    fn what_began_inside_may_outlive_what_was_ready_at_once() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let mut wait = Box::pin(event.wait());
+            let inside = async {
+                start(&mut wait).await;
+                Ok("value")
+            };
+            tell("wait_for", wait_for(inside, secs(1))).await?;
+            event.set();
+            tell("wait", wait).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for \"value\" wait ok 0 then ok");
+    }
+
     #[test]
     fn a_timeout_that_began_outside_is_told_by_the_one_that_now_polls_it() {
         let trace = trace_of(async {
@@ -878,13 +949,16 @@ mod beside {
     fn what_began_outside_is_told_by_the_timeout_that_now_polls_it() {
         let trace = trace_of(async {
             let event = Event::new();
-            let mut wait = Box::pin(event.wait());
+            let mut wait = Box::pin(tell("wait", event.wait()));
             start(&mut wait).await;
             tell("wait_for", wait_for(wait, secs(1))).await?;
             note(format_args!("{event:?}"));
             nothing_is_left().await
         });
-        assert_eq!(trace, "wait_for TimeoutError <Event [unset]> 0 then ok");
+        assert_eq!(
+            trace,
+            "wait CancelledError wait_for ok <Event [unset]> 0 then ok"
+        );
     }
 }
 

@@ -347,6 +347,25 @@ mod of_others {
         })
     }
 
+    /// The yield that was dropped has queued no step.
+    #[test]
+    fn are_dropped_with_a_bare_yield() {
+        let polls = Rc::new(Cell::new(0));
+        let counted = polls.clone();
+        let trace = trace_of(async {
+            create_task(async {
+                let counter = Arc::new(Counter::default());
+                assert!(poll_with(&counter, &mut turns(1).boxed_local()).is_pending());
+                note(counter.wakes());
+                count_polls(counted).await
+            });
+            turns(3).await?;
+            note(polls.get());
+            Ok(())
+        });
+        assert_eq!(trace, "0 1");
+    }
+
     #[test]
     fn are_woken_by_timers_ends_and_cancels() -> Result<()> {
         run(async {
@@ -369,6 +388,45 @@ mod of_others {
             assert_eq!(outcomes, expected);
             Ok(())
         })
+    }
+
+    /// What they wake comes before what the next timer wakes.
+    #[test]
+    fn are_woken_as_the_timer_runs() {
+        let trace = trace_of(async {
+            let (slot, mut nap_elsewhere) = (Rc::new(RefCell::new(None)), nap(1).boxed_local());
+            let kept = slot.clone();
+            create_task(poll_fn(move |cx| {
+                let first = kept.replace(Some(cx.waker().clone())).is_none();
+                if first {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(Ok(note("woken")))
+                }
+            }));
+            turns(1).await?;
+            let woken = slot.borrow().clone().expect("it has been polled");
+            let polled = nap_elsewhere.poll_unpin(&mut Context::from_waker(&woken));
+            assert!(polled.is_pending());
+            create_task(tell("behind", nap(1)));
+            nap(2).await
+        });
+        assert_eq!(trace, "woken behind ok");
+    }
+
+    /// The first has ended with its yield still pending.
+    #[test]
+    fn are_woken_though_another_task_has_ended() {
+        let trace = trace_of(async {
+            let yields = || FuturesUnordered::from_iter([turns(1)]);
+            create_task(async move { tell("yield", yields().next().map(Option::unwrap)).await });
+            create_task(async move {
+                start(&mut yields().next()).await;
+                tell("ended", turns(0)).await
+            });
+            turns(3).await
+        });
+        assert_eq!(trace, "ended ok yield ok");
     }
 
     /// Of a hundred only the one that was woken is polled again.

@@ -513,6 +513,30 @@ mod shutdown {
         );
     }
 
+    /// Not in the order in which they end.
+    #[test]
+    fn reports_in_the_order_of_creation_once_all_have_ended() {
+        let (mut guest, now) = by_hand();
+        guest.set_exception_handler(|failure| note(failure.name()));
+        for clean_up in [2, 1] {
+            guest.create_task(async move {
+                let _cancelled = nap(99).await;
+                tell("clean-up", nap(clean_up)).await?;
+                Err::<(), _>(Error::Value("mine".into()))
+            });
+        }
+        turn(&mut guest);
+        let _more = guest.shutdown();
+        for seconds in 0..3 {
+            now.set(secs(seconds));
+            note(word(&guest.run_until_stalled(9)));
+        }
+        assert_eq!(
+            noted(),
+            "until-99 until-1 clean-up ok until-2 clean-up ok Task-1 Task-2 empty"
+        );
+    }
+
     #[test]
     fn leaves_a_loop_that_takes_new_tasks() {
         let (mut guest, _) = by_hand();
@@ -575,6 +599,7 @@ mod spawner {
         let (guest, _) = by_hand();
         let spawner = guest.spawner();
         assert!(spawner.status_local().is_ok());
+        let _outlives_it = guest.create_task(nap(1));
         drop(guest);
         assert!(
             spawner

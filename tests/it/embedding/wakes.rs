@@ -160,6 +160,18 @@ fn come_when_the_last_waker_is_dropped() {
     assert_eq!(noted(), "await 0 1 stuck");
 }
 
+#[test]
+fn come_for_the_first_task_of_all() {
+    let (mut guest, _) = by_hand();
+    let calls = Calls::of(&mut guest);
+    turn(&mut guest);
+    note(calls.take());
+    guest.create_task(say("task"));
+    note(calls.take());
+    turn(&mut guest);
+    assert_eq!(noted(), "empty 0 1 task empty");
+}
+
 /// Nobody is left for a wake that came too late. The loop is idle all the same.
 #[test]
 fn come_for_a_new_task_after_a_wake_for_nobody() {
