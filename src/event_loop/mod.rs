@@ -316,11 +316,11 @@ pub(crate) trait Pilot {
         self.turn(home, stepping)
     }
 
-    /// Waits until something is ready.
+    /// Waits until something is ready, or lets one thing happen that may bring that about.
     ///
     /// # Errors
     /// [`Error::Deadlock`] if there is nothing to wait for.
-    fn wait(&mut self, home: &Loop) -> Result<()>;
+    fn wait(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()>;
 }
 
 /// First come, first served: what stands in ready is the turn.
@@ -339,7 +339,7 @@ impl Pilot for Fifo {
         Ok(())
     }
 
-    fn wait(&mut self, home: &Loop) -> Result<()> {
+    fn wait(&mut self, home: &Loop, _: &mut Stepping<'_, '_>) -> Result<()> {
         home.wait_until_ready()
     }
 }
@@ -621,7 +621,7 @@ impl Loop {
                 match self.open(State::end_turn) {
                     Rest::More => {}
                     Rest::Stop => return Ok(()),
-                    Rest::Idle => pilot.wait(self)?,
+                    Rest::Idle => pilot.wait(self, stepping)?,
                 }
             }
         })

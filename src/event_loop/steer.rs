@@ -106,6 +106,9 @@ impl State {
     fn begin_anew(&mut self) -> bool {
         self.created = 0;
         self.here.step.set(0);
-        self.alive == 0 && self.waiters.is_empty() && self.wheel.rewind()
+        self.tasks.is_empty()
+            && self.waiters.is_empty()
+            && self.queues.is_empty()
+            && self.wheel.rewind()
     }
 }

@@ -24,15 +24,15 @@ impl Limits {
     };
 
     /// Whether no departure is allowed.
+    #[inline]
     pub(super) fn are_exhausted(&self) -> bool {
-        let kinds = [
-            self.reorder,
-            self.cancels,
-            self.drops,
-            self.early_timers,
-            self.spurious,
-        ];
-        self.deviations == 0 || kinds == [0; 5]
+        self.deviations == 0 || self.name_no_kind()
+    }
+
+    /// Whether no kind of departure is allowed, whatever their number in all.
+    #[inline]
+    pub(super) fn name_no_kind(&self) -> bool {
+        self.reorder | self.cancels | self.drops | self.early_timers | self.spurious == 0
     }
 
     /// What is left after a departure. One beyond the limits, from a schedule that was given, takes nothing.
@@ -83,15 +83,38 @@ pub(super) struct Course {
     state: u64,
     /// What the digest must be at the last departure of the script.
     expected: Option<u32>,
-    /// Whether to note where else the run could have departed after its last departure.
-    branches_out: bool,
-    pub(super) branches: Vec<Branch>,
-    /// How the run has departed.
-    pub(super) departures: Vec<Departure>,
+    /// Where else the run could have departed after its last departure, if that is asked for.
+    branching: Option<Branching>,
+    /// How the run has departed, by a guide that is no script.
+    departed: Vec<Departure>,
+    /// At how many points a task could have been cancelled.
+    pub(super) cancel_points: u32,
     /// What does not fit.
     pub(super) misfit: Option<Misfit>,
     /// The run is over, and has nothing to decide any more.
     over: bool,
+}
+
+/// The branches of a run.
+#[derive(Debug, Default)]
+pub(super) struct Branching {
+    /// Invariant: at most `room`.
+    pub(super) branches: Vec<Branch>,
+    /// How many could ever be run.
+    pub(super) room: usize,
+    /// Whether there were more.
+    pub(super) was_cut: bool,
+}
+
+impl Branching {
+    fn note(&mut self, state: u32, departures: impl Iterator<Item = Departure>) {
+        let mut departures = departures.fuse();
+        let left = self.room - self.branches.len();
+        let noted = departures.by_ref().take(left);
+        self.branches
+            .extend(noted.map(|departure| Branch { departure, state }));
+        self.was_cut |= departures.next().is_some();
+    }
 }
 
 /// Why a run cannot go on as it was told to.
@@ -113,9 +136,9 @@ impl Course {
             at: 0,
             state: 0,
             expected: None,
-            branches_out: false,
-            branches: Vec::new(),
-            departures: Vec::new(),
+            branching: None,
+            departed: Vec::new(),
+            cancel_points: 0,
             misfit: None,
             over: false,
         }
@@ -136,14 +159,26 @@ impl Course {
     }
 
     /// Has the branches noted that begin after the last departure, and the state checked that it begins in.
-    pub(super) fn branch_out(mut self, expected: Option<u32>, branches: Vec<Branch>) -> Self {
+    pub(super) fn branch_out(mut self, expected: Option<u32>, branching: Branching) -> Self {
         self.expected = expected;
-        self.branches_out = true;
-        self.branches = branches;
+        self.branching = Some(branching);
         self
     }
 
+    /// How the run has departed so far.
+    pub(super) fn departures(&self) -> &[Departure] {
+        match &self.guide {
+            Guide::Script { departures, taken } => &departures[..*taken],
+            Guide::Choices(_) | Guide::Walk { .. } => &self.departed,
+        }
+    }
+
+    pub(super) fn into_branching(self) -> Branching {
+        self.branching.unwrap_or_default()
+    }
+
     /// Takes in what is seen at a decision.
+    #[inline]
     pub(super) fn see(&mut self, seen: u64) {
         self.state = (self.state.rotate_left(5) ^ seen).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     }
@@ -158,72 +193,98 @@ impl Course {
     }
 
     /// Whether this decision needs to know what can be done at it.
+    #[inline]
     pub(super) fn wants_options(&self) -> bool {
         if self.over {
             return false;
         }
-        match &self.guide {
+        let wants = match &self.guide {
             Guide::Script { departures, taken } => {
-                self.branches_out
-                    && *taken == departures.len()
-                    && departures.last().is_none_or(|last| last.at < self.at)
-                    && !self.limits.are_exhausted()
+                self.branching.is_some() && *taken == departures.len()
             }
             Guide::Choices(choices) => choices
                 .get(self.at as usize)
                 .is_some_and(|&choice| choice > 0),
-            Guide::Walk { .. } => !self.limits.are_exhausted(),
-        }
+            Guide::Walk { .. } => true,
+        };
+        wants && !self.limits.are_exhausted()
     }
 
     /// Decides what to do, of these options, in place of what asyncio would.
+    #[inline]
     pub(super) fn decide(&mut self, options: &[Action]) -> Option<Action> {
         if self.over {
             return None;
         }
         let at = self.at;
         self.at += 1;
+        if let Guide::Script { departures, taken } = &self.guide {
+            if let Some(departure) = departures.get(*taken) {
+                return (departure.at == at).then(|| self.depart());
+            }
+        }
+        if options.is_empty() {
+            return None;
+        }
+        self.decide_among(options, at)
+    }
+
+    /// Takes the next departure of the script.
+    fn depart(&mut self) -> Action {
+        let digest = self.digest();
+        let Guide::Script { departures, taken } = &mut self.guide else {
+            unreachable!("the guide is a script")
+        };
+        let Departure { at, action } = departures[*taken];
+        *taken += 1;
+        let is_last = *taken == departures.len();
+        if is_last && self.expected.is_some_and(|expected| expected != digest) {
+            self.misfit = Some(Misfit::Nondeterministic { at });
+        }
+        action
+    }
+
+    fn decide_among(&mut self, options: &[Action], at: u32) -> Option<Action> {
+        let digest = self.digest();
+        let cancels = options
+            .iter()
+            .filter(|action| matches!(action, Action::Cancel(_)));
+        let cancels = u32::try_from(cancels.count()).unwrap_or(u32::MAX);
+        self.cancel_points = self.cancel_points.saturating_add(cancels);
         let action = match &mut self.guide {
-            Guide::Script { departures, taken } => match departures.get(*taken) {
-                Some(departure) if departure.at == at => {
-                    *taken += 1;
-                    let action = departure.action;
-                    if *taken == departures.len()
-                        && self
-                            .expected
-                            .is_some_and(|expected| expected != self.digest())
-                    {
-                        self.misfit = Some(Misfit::Nondeterministic { at });
-                    }
-                    self.departures.push(Departure { at, action });
-                    return Some(action);
+            Guide::Script { .. } => {
+                let departures = options.iter().map(|&action| Departure { at, action });
+                if let Some(branching) = &mut self.branching {
+                    branching.note(digest, departures);
                 }
-                _ => {
-                    let state = self.digest();
-                    let branches = options.iter().map(|&action| Branch {
-                        departure: Departure { at, action },
-                        state,
-                    });
-                    self.branches.extend(branches);
-                    return None;
-                }
-            },
+                return None;
+            }
             Guide::Choices(choices) => {
                 let choice = choices.get(at as usize).copied().unwrap_or(0);
                 match usize::from(choice) % (options.len() + 1) {
-                    0 => None,
-                    n => Some(options[n - 1]),
+                    0 => return None,
+                    n => options[n - 1],
                 }
             }
-            Guide::Walk { random, one_in } => match options.len() as u64 {
-                0 => None,
-                n if random.below(*one_in) == 0 => Some(options[random.below(n) as usize]),
-                _ => None,
-            },
-        }?;
+            Guide::Walk { random, one_in } => {
+                if random.below(*one_in) > 0 {
+                    return None;
+                }
+                options[random.below(options.len() as u64) as usize]
+            }
+        };
         self.limits.spend(action);
-        self.departures.push(Departure { at, action });
+        self.departed.push(Departure { at, action });
         Some(action)
+    }
+
+    /// Something cannot be done that the script says.
+    pub(super) fn impossible(&mut self, departure: Departure) {
+        // What was possible in one run of a search has to be so in the next.
+        self.misfit.get_or_insert(match &self.branching {
+            Some(_) => Misfit::Nondeterministic { at: departure.at },
+            None => Misfit::Impossible(departure),
+        });
     }
 
     /// Decides a question of the test's own.
@@ -232,36 +293,40 @@ impl Course {
             return 0;
         }
         self.see(n as u64);
-        let options: Vec<_> = match &self.guide {
-            Guide::Script { departures, taken }
-                if *taken < departures.len() || !self.branches_out =>
-            {
-                Vec::new()
-            }
-            _ => (1..n as u32).map(Action::Choose).collect(),
-        };
         let at = self.at;
+        self.at += 1;
+        let digest = self.digest();
+        // A schedule has room for so many answers.
+        let values = u32::try_from(n).unwrap_or(u32::MAX);
         let chosen = match &mut self.guide {
-            // Nothing asyncio would do: all answers are alike.
-            Guide::Walk { random, .. } => {
-                self.at += 1;
-                let value = random.below(n as u64) as u32;
-                if value > 0 {
-                    let action = Action::Choose(value);
-                    self.departures.push(Departure { at, action });
-                }
-                value
-            }
-            _ => match self.decide(&options) {
-                None => 0,
-                Some(Action::Choose(value)) if (value as usize) < n => value,
-                Some(action) => {
-                    self.misfit = Some(Misfit::Impossible(Departure { at, action }));
+            Guide::Script { departures, taken } => match departures.get(*taken) {
+                Some(departure) if departure.at == at => match self.depart() {
+                    Action::Choose(value) if value < values => value,
+                    action => {
+                        self.impossible(Departure { at, action });
+                        0
+                    }
+                },
+                Some(_) => 0,
+                None => {
+                    if let Some(branching) = &mut self.branching {
+                        let others = (1..values).map(Action::Choose);
+                        branching.note(digest, others.map(|action| Departure { at, action }));
+                    }
                     0
                 }
             },
+            Guide::Choices(choices) => {
+                u32::from(choices.get(at as usize).copied().unwrap_or(0)) % values
+            }
+            // Nothing is what asyncio would do: all answers are alike.
+            Guide::Walk { random, .. } => random.below(values.into()) as u32,
         };
-        self.see(u64::from(chosen));
+        if chosen > 0 && !matches!(self.guide, Guide::Script { .. }) {
+            let action = Action::Choose(chosen);
+            self.departed.push(Departure { at, action });
+        }
+        self.see(chosen.into());
         chosen as usize
     }
 
@@ -281,6 +346,15 @@ impl Course {
         let &next = departures.get(*taken)?;
         let decisions = self.at;
         Some(Misfit::TooShort { decisions, next })
+    }
+
+    /// Whether a run of a search ended before the departures that the run before it has come to.
+    pub(super) fn strayed(&self) -> Option<Misfit> {
+        self.left_over()?;
+        let decisions = self.at;
+        self.branching
+            .is_some()
+            .then_some(Misfit::Nondeterministic { at: decisions })
     }
 }
 

@@ -4,13 +4,15 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::{
     FailureKind, Only,
-    course::{Limits, Misfit},
+    course::{Course, Limits, Misfit},
     probe::Probe,
     schedule::{Action, Departure},
 };
 use crate::{
     error::{Error, Result},
-    event_loop::{Aside, Handle, Loop, Outlook, Pilot, Stepping, key::TaskKey, steer::Standing},
+    event_loop::{
+        Aside, Handle, Loop, Outlook, Pilot, Stepping, key::TaskKey, state::State, steer::Standing,
+    },
     trace::EventKind,
 };
 
@@ -18,6 +20,8 @@ pub(super) struct Director<'a> {
     probe: &'a Probe,
     only: Option<&'a Only>,
     max_steps: usize,
+    /// Whether somebody writes down what happens.
+    is_recorded: bool,
     /// How many handles have run.
     pub(super) steps: usize,
     /// What has gone wrong, if it ends the run.
@@ -40,13 +44,14 @@ impl<'a> Director<'a> {
         probe: &'a Probe,
         only: Option<&'a Only>,
         max_steps: usize,
+        is_recorded: bool,
         buffers: &'a mut Buffers,
     ) -> Self {
-        buffers.handles.clear();
         Self {
             probe,
             only,
             max_steps,
+            is_recorded,
             steps: 0,
             broken: None,
             buffers,
@@ -54,21 +59,27 @@ impl<'a> Director<'a> {
     }
 
     /// Ends the run here and now.
+    #[cold]
     fn stop(&mut self, home: &Loop, kind: FailureKind, text: impl Into<String>) -> Error {
         let (kind, text) = self.broken.get_or_insert((kind, text.into()));
         fail(home, *kind, text);
         Error::Cancelled
     }
 
-    fn misfit(&mut self, home: &Loop) -> Result<()> {
-        let misfit = self.probe.course().borrow().misfit;
-        match misfit {
-            None => Ok(()),
-            Some(misfit) => {
-                let kind = FailureKind::UncontrolledNondeterminism;
-                Err(self.stop(home, kind, misfit.to_string()))
-            }
-        }
+    #[cold]
+    fn stop_misfit(&mut self, home: &Loop, misfit: Misfit) -> Error {
+        let kind = FailureKind::UncontrolledNondeterminism;
+        self.stop(home, kind, misfit.to_string())
+    }
+
+    #[cold]
+    fn impossible(&mut self, home: &Loop, action: Action, at: u32) -> Error {
+        let misfit = {
+            let mut course = self.probe.course().borrow_mut();
+            course.impossible(Departure { at, action });
+            course.misfit
+        };
+        self.stop_misfit(home, misfit.expect("it was just found"))
     }
 }
 
@@ -82,17 +93,14 @@ impl Pilot for Director<'_> {
         taken
     }
 
-    fn wait(&mut self, home: &Loop) -> Result<()> {
+    fn wait(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
         // asyncio's `stop` is a handle, too.
         if home.look(|state| state.stop_after.is_some()) || self.probe.settle(home) {
             return Ok(());
         }
         match home.outlook() {
             Outlook::Ready => Ok(()),
-            Outlook::Until(_) => {
-                home.pass_deadline();
-                Ok(())
-            }
+            Outlook::Until(_) => self.let_time_pass(home, stepping),
             // The world is closed: nobody outside has a waker.
             Outlook::Awaited | Outlook::Stuck => {
                 let report = home.deadlock_report();
@@ -111,21 +119,22 @@ impl Director<'_> {
         stepping: &mut Stepping<'_, '_>,
     ) -> Result<()> {
         while let Some(handle) = self.next(home, turn, stepping)? {
-            if home.look(|state| state.journal.is_some()) {
+            if self.is_recorded {
                 home.date_journal();
             }
             turn.run(handle, stepping);
             self.steps += 1;
-            self.misfit(home)?;
-            if let Some(name) = self.probe.broken_invariant() {
-                return Err(self.stop(home, FailureKind::Invariant, name));
-            }
-            if self.steps >= self.max_steps {
-                let limit = format!("still running after {} steps", self.max_steps);
-                return Err(self.stop(home, FailureKind::StepLimit, limit));
-            }
+            self.ask_invariants(home)?;
         }
         Ok(())
+    }
+
+    #[inline]
+    fn ask_invariants(&mut self, home: &Loop) -> Result<()> {
+        match self.probe.broken_invariant() {
+            None => Ok(()),
+            Some(name) => Err(self.stop(home, FailureKind::Invariant, name)),
+        }
     }
 
     /// Chooses the next handle, of this turn or the next. None if this turn is over.
@@ -139,117 +148,186 @@ impl Director<'_> {
             let Some(&first) = turn.handles.front() else {
                 return Ok(None);
             };
-            let Buffers { ready, .. } = self.buffers;
-            ready.clear();
-            home.look(|state| {
-                let handles = turn.handles.iter().chain(state.ready.next_turn());
-                for (place, &handle) in handles.enumerate() {
+            if self.steps >= self.max_steps {
+                let limit = format!("still running after {} steps", self.max_steps);
+                return Err(self.stop(home, FailureKind::StepLimit, limit));
+            }
+            let waiting = turn.handles.len();
+            let Some(wants_options) = self.see(home, first, waiting) else {
+                // Nothing comes of it: it is nobody's to choose.
+                return Ok(turn.handles.pop_front());
+            };
+            self.buffers.options.clear();
+            if wants_options {
+                self.list_options(home, Some(turn));
+            }
+            let (action, at) = match self.decide() {
+                Ok((None, _)) => return Ok(turn.handles.pop_front()),
+                Ok((Some(action), at)) => (action, at),
+                Err(misfit) => return Err(self.stop_misfit(home, misfit)),
+            };
+            if let Action::Reorder(places) = action {
+                self.list_ready(home, turn);
+                let Some(&(place, task)) = self.buffers.ready.get(places as usize) else {
+                    return Err(self.impossible(home, action, at));
+                };
+                write(home, Some(task), || "it goes first".into());
+                return Ok(take_from(place, home, turn));
+            }
+            self.interfere(home, action, at, stepping)?;
+        }
+    }
+
+    /// Nothing is ready, and a deadline is next: until it passes, something else may happen.
+    fn let_time_pass(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
+        let wants_options = {
+            let mut course = self.probe.course().borrow_mut();
+            home.look(|state| see_state(&mut course, state, 0));
+            course.wants_options()
+        };
+        self.buffers.options.clear();
+        if wants_options {
+            self.list_options(home, None);
+        }
+        match self.decide() {
+            Ok((None, _)) => {
+                home.pass_deadline();
+                Ok(())
+            }
+            Ok((Some(action @ Action::PassDeadline), at)) => Err(self.impossible(home, action, at)),
+            Ok((Some(action), at)) => self.interfere(home, action, at, stepping),
+            Err(misfit) => Err(self.stop_misfit(home, misfit)),
+        }
+    }
+
+    /// Has the course see how things stand before a decision about the first of so many handles, and says whether it wants to know
+    /// what can be done. None if there is nothing to decide.
+    #[inline]
+    fn see(&self, home: &Loop, first: Handle, waiting: usize) -> Option<bool> {
+        let mut course = self.probe.course().borrow_mut();
+        let now = home.now();
+        home.look(|state| {
+            let task = state.task_of(first)?;
+            let is_timer = matches!(first, Handle::Timer(_));
+            course.see(state.slot(task).number << 1 | u64::from(is_timer));
+            course.see(now.as_secs() << 30 ^ u64::from(now.subsec_nanos()));
+            see_state(&mut course, state, waiting);
+            Some(course.wants_options())
+        })
+    }
+
+    #[inline]
+    fn decide(&self) -> Result<(Option<Action>, u32), Misfit> {
+        let mut course = self.probe.course().borrow_mut();
+        let at = course.decisions();
+        let action = course.decide(&self.buffers.options);
+        // One that a step has met before counts as well.
+        course.misfit.map_or(Ok((action, at)), Err)
+    }
+
+    /// Lists the handles that can go first.
+    fn list_ready(&mut self, home: &Loop, turn: &Aside<'_>) {
+        let ready = &mut self.buffers.ready;
+        ready.clear();
+        home.look(|state| {
+            let (front, back) = turn.handles.as_slices();
+            let mut place = 0;
+            for handles in [front, back, state.ready.next_turn()] {
+                for &handle in handles {
                     if let Some(task) = state.task_of(handle) {
                         ready.push((place, task));
-                    } else if place == 0 {
-                        break;
                     }
-                }
-            });
-            if ready.is_empty() {
-                // Nothing comes of the first: it is nobody's to choose.
-                return Ok(turn.handles.pop_front());
-            }
-            let at = self.probe.course().borrow().decisions();
-            let action = self.decide(home, first);
-            self.misfit(home)?;
-            match action {
-                None => return Ok(turn.handles.pop_front()),
-                Some(Action::Reorder(places)) => {
-                    if let Some(&(place, task)) = self.buffers.ready.get(places as usize) {
-                        write(home, Some(task), || "it goes first".into());
-                        return Ok(take_from(place, home, turn));
-                    }
-                    self.impossible(home, Action::Reorder(places), at)?;
-                }
-                Some(action) => {
-                    if interfere(home, action, &mut self.buffers.standings, stepping).is_none() {
-                        self.impossible(home, action, at)?;
-                    }
+                    place += 1;
                 }
             }
+        });
+    }
+
+    /// Does what is not a choice of a handle.
+    fn interfere(
+        &mut self,
+        home: &Loop,
+        action: Action,
+        at: u32,
+        stepping: &mut Stepping<'_, '_>,
+    ) -> Result<()> {
+        if interfere(home, action, &mut self.buffers.standings, stepping).is_none() {
+            return Err(self.impossible(home, action, at));
+        }
+        match action {
+            // Destructors have run.
+            Action::Drop(_) => self.ask_invariants(home),
+            _ => Ok(()),
         }
     }
 
-    fn impossible(&mut self, home: &Loop, action: Action, at: u32) -> Result<()> {
-        let misfit = Misfit::Impossible(Departure { at, action });
-        self.probe.course().borrow_mut().misfit = Some(misfit);
-        self.misfit(home)
-    }
-
-    /// Decides what to do in place of running the first handle.
-    fn decide(&mut self, home: &Loop, first: Handle) -> Option<Action> {
-        let course = self.probe.course();
-        let mut limits = None;
-        {
-            let mut course = course.borrow_mut();
-            home.look(|state| {
-                let (_, task) = self.buffers.ready[0];
-                let is_timer = matches!(first, Handle::Timer(_));
-                course.see(state.slot(task).number << 1 | u64::from(is_timer));
-                course.see(self.buffers.ready.len() as u64);
-                state.fingerprint().into_iter().for_each(|n| course.see(n));
-            });
-            if course.wants_options() {
-                limits = Some(course.limits);
-            }
-        }
-        self.buffers.options.clear();
-        if let Some(limits) = limits {
-            self.list_options(home, limits);
-        }
-        course.borrow_mut().decide(&self.buffers.options)
-    }
-
-    /// Lists what can be done in place of running the first handle, within these limits.
-    fn list_options(&mut self, home: &Loop, limits: Limits) {
-        let only = self.only;
-        // The predicate is user code, asked while nothing is borrowed.
-        let may =
-            |task: TaskKey| only.is_none_or(|only| only(&home.look(|state| state.name(task))));
-        let Buffers {
-            ready,
-            standings,
-            options,
-            ..
-        } = self.buffers;
-        if limits.reorder > 0 {
-            let others = ready.iter().enumerate().skip(1);
-            let others = others.filter(|&(_, &(_, task))| may(task));
-            options.extend(others.map(|(places, _)| Action::Reorder(places as u32)));
+    /// Lists what can be done in place of running the first handle, or of letting time pass if nothing is ready.
+    fn list_options(&mut self, home: &Loop, turn: Option<&Aside<'_>>) {
+        let limits = self.probe.course().borrow().limits;
+        if let (Some(turn), true) = (turn, limits.reorder > 0) {
+            self.list_ready(home, turn);
+            self.list_reorders(home);
         }
         if limits.cancels > 0 || limits.drops > 0 || limits.spurious > 0 {
-            home.look(|state| state.standings(standings));
-            standings.retain(|standing| may(standing.key));
-            let number = |standing: &Standing| standing.number as u32;
-            let others = || {
-                standings
-                    .iter()
-                    .filter(|standing| only.is_some() || !standing.is_main)
-            };
-            if limits.cancels > 0 {
-                options.extend(others().map(|task| Action::Cancel(number(task))));
-            }
-            if limits.drops > 0 {
-                options.extend(others().map(|task| Action::Drop(number(task))));
-            }
-            if limits.spurious > 0 {
-                let suspended = standings.iter().filter(|standing| !standing.is_queued);
-                options.extend(suspended.map(|task| Action::Poll(number(task))));
-            }
+            self.list_interferences(home, limits);
         }
-        if limits.early_timers > 0 && home.open(|state| state.wheel.earliest()) > Some(home.now()) {
+        let is_early = || home.open(|state| state.wheel.earliest()) > Some(home.now());
+        if turn.is_some() && limits.early_timers > 0 && is_early() {
+            let may = may(home, self.only);
             let due = || home.open(|state| state.tasks_due_next());
-            if only.is_none() || due().into_iter().any(may) {
-                options.push(Action::PassDeadline);
+            if self.only.is_none() || due().into_iter().any(may) {
+                self.buffers.options.push(Action::PassDeadline);
             }
         }
     }
+
+    fn list_reorders(&mut self, home: &Loop) {
+        let Buffers { ready, options, .. } = &mut self.buffers;
+        let may = may(home, self.only);
+        for (places, &(_, task)) in ready.iter().enumerate().skip(1) {
+            if may(task) {
+                options.push(Action::Reorder(places as u32));
+            }
+        }
+    }
+
+    fn list_interferences(&mut self, home: &Loop, limits: Limits) {
+        let only = self.only;
+        let Buffers {
+            standings, options, ..
+        } = &mut self.buffers;
+        home.look(|state| state.standings(standings));
+        let may = may(home, only);
+        standings.retain(|standing| may(standing.key));
+        let number = |standing: &Standing| standing.number as u32;
+        let others = || {
+            standings
+                .iter()
+                .filter(|standing| only.is_some() || !standing.is_main)
+        };
+        if limits.cancels > 0 {
+            options.extend(others().map(|task| Action::Cancel(number(task))));
+        }
+        if limits.drops > 0 {
+            options.extend(others().map(|task| Action::Drop(number(task))));
+        }
+        if limits.spurious > 0 {
+            let suspended = standings.iter().filter(|standing| !standing.is_queued);
+            options.extend(suspended.map(|task| Action::Poll(number(task))));
+        }
+    }
+}
+
+/// Which tasks may be deviated on. The predicate is user code, asked while nothing is borrowed.
+fn may<'a>(home: &'a Loop, only: Option<&'a Only>) -> impl Fn(TaskKey) -> bool + 'a {
+    move |task| only.is_none_or(|only| only(&home.look(|state| state.name(task))))
+}
+
+/// Has a course see a few numbers that tell one state from another.
+#[inline]
+fn see_state(course: &mut Course, state: &State, waiting: usize) {
+    course.see((waiting + state.ready.next_turn().len()) as u64);
+    state.fingerprint().into_iter().for_each(|n| course.see(n));
 }
 
 /// Takes a handle out of its place in this turn or the next.

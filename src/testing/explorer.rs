@@ -3,14 +3,14 @@
 //! A run is its departures from asyncio's order. From each run branch off those that depart once more, later than it has
 //! departed so far; so each is made once, and those with fewer departures come first.
 
-use std::{fmt, future::Future, mem, rc::Rc};
+use std::{fmt, future::Future, mem, ops::Range, rc::Rc};
 
 use super::{
     Only,
-    course::{Branch, Course, Guide, Limits, Random},
+    course::{Branch, Branching, Course, Guide, Limits, Misfit, Random},
     director::{Buffers, Director, fail},
     probe::Probe,
-    quiet::Quiet,
+    quiet,
     report::{Failure, FailureKind, Outcome, Report},
     schedule::{Action, Departure, Schedule, Script},
 };
@@ -139,6 +139,7 @@ impl Explorer {
     ///
     /// # Panics
     /// If there is a failure; if a loop is running on this thread; if `SOLOOP_REPLAY` is no schedule.
+    #[track_caller]
     pub fn check<F, U>(&self, body: F)
     where
         F: Fn(Probe) -> U,
@@ -167,13 +168,16 @@ impl Explorer {
         let mut tree = Tree::new(self.max_runs);
         while let Some((departures, expected)) = tree.next() {
             let course = Course::script(departures, self.limits);
-            let course = course.branch_out(expected, mem::take(&mut tree.branches));
-            let ran = runner.run(course);
-            if let Some(broken) = ran.broken {
-                let failure = runner.witness(ran.course.departures, &broken, ran.digest);
-                return tree.report(runner.steps, Some(failure));
+            let ran = runner.run(course.branch_out(expected, tree.room()));
+            if ran.broken.is_some() {
+                let steps = runner.steps;
+                // The run that it branches off from did not fail.
+                let before = ran.course.departures().split_last();
+                let before = before.map(|(_, before)| before.to_vec());
+                let failure = runner.explain(ran, before);
+                return tree.report(steps, Some(failure));
             }
-            tree.grow(ran.course.branches);
+            tree.grow(ran.course);
         }
         tree.report(runner.steps, None)
     }
@@ -182,37 +186,41 @@ impl Explorer {
     ///
     /// The same seed makes the same runs. For programs with too many orders to search through.
     ///
+    /// If the environment variable `SOLOOP_REPLAY` is set, runs that schedule and no other.
+    ///
     /// # Panics
-    /// If a loop is running on this thread.
+    /// If a loop is running on this thread; if `SOLOOP_REPLAY` is no schedule.
     pub fn sample<F, U>(&self, seed: u64, runs: u64, body: F) -> Report
     where
         F: Fn(Probe) -> U,
         U: Future<Output = Result<()>>,
     {
+        if let Some(schedule) = schedule_of_environment() {
+            return self.replay(&schedule, body).into();
+        }
         let mut runner = Runner::new(self, body);
         let mut random = Random::new(seed);
         let mut report = Report::new();
-        let mut decisions = 2;
+        let mut before: Option<Course> = None;
         while report.runs < runs {
-            // From hardly ever to every other decision: some failures need few departures, others many.
-            let one_in = 2 << random.below(u64::from(decisions).ilog2().into());
+            // From every other decision to hardly any: some failures need few departures, others many.
+            let decisions = before.as_ref().map_or(0, Course::decisions).max(2);
             let guide = Guide::Walk {
+                one_in: 2 << random.below(decisions.ilog2().into()),
                 random: Random::new(random.next()),
-                one_in,
             };
             let ran = runner.run(Course::new(guide, self.limits));
-            decisions = ran.course.decisions().max(2);
             report.runs += 1;
-            report.count_cancels(&ran.course.departures);
-            if let Some(broken) = ran.broken {
-                report.steps = runner.steps;
-                let (departures, broken, digest) =
-                    runner.minimise(ran.course.departures, broken, ran.digest);
-                report.failure = Some(runner.witness(departures, &broken, digest));
-                return report;
+            report.steps = runner.steps;
+            report.count_cancels(ran.course.departures());
+            report.count_cancel_points(ran.course.cancel_points);
+            if ran.broken.is_some() {
+                let before = before.map(|course| course.departures().to_vec());
+                report.failure = Some(runner.explain(ran, before));
+                break;
             }
+            before = Some(ran.course);
         }
-        report.steps = runner.steps;
         report
     }
 
@@ -249,7 +257,7 @@ impl Explorer {
             Script::Departures(departures) => Course::script(departures.clone(), self.limits),
             Script::Choices(choices) => {
                 let mut limits = self.limits;
-                if limits.are_exhausted() {
+                if limits.name_no_kind() {
                     limits.reorder = u32::MAX;
                 }
                 Course::new(Guide::Choices(choices.clone()), limits)
@@ -261,7 +269,7 @@ impl Explorer {
             kind,
             schedule: match &schedule.0 {
                 Script::Departures(_) => schedule.clone(),
-                Script::Choices(_) => Schedule::of(ran.course.departures),
+                Script::Choices(_) => Schedule::of(ran.course.departures()),
             },
             timeline: timeline.clone(),
         });
@@ -305,9 +313,25 @@ type Broken = (FailureKind, String);
 struct Ran {
     course: Course,
     broken: Option<Broken>,
-    /// Of all that was seen at its decisions.
-    digest: u32,
 }
+
+impl Ran {
+    /// Whether another run failed in the same way.
+    fn fails_as(&self, other: &Self) -> bool {
+        let kind = |ran: &Self| ran.broken.as_ref().map(|(kind, _)| *kind);
+        kind(self) == kind(other)
+    }
+
+    fn came_to(&self) -> String {
+        match &self.broken {
+            Some((kind, text)) => format!("{kind}: {text}"),
+            None => "no failure".into(),
+        }
+    }
+}
+
+/// How often a failure is run again, in turn with a run that did not fail, before it is believed; and for how many steps.
+const DOUBTS: (usize, u64) = (8, 100_000);
 
 /// Runs a body along one course after the other, in one loop as long as it is as good as new.
 struct Runner<'a, F> {
@@ -315,7 +339,6 @@ struct Runner<'a, F> {
     body: F,
     event_loop: EventLoop,
     buffers: Buffers,
-    quiet: Quiet,
     steps: u64,
 }
 
@@ -326,12 +349,12 @@ where
 {
     fn new(explorer: &'a Explorer, body: F) -> Self {
         assert!(Loop::current().is_none(), "{NESTED_RUN}");
+        quiet::install();
         Self {
             explorer,
             body,
             event_loop: new_loop(),
             buffers: Buffers::default(),
-            quiet: Quiet::new(),
             steps: 0,
         }
     }
@@ -340,78 +363,113 @@ where
         if !self.event_loop.shared().begin_anew() {
             self.event_loop = new_loop();
         }
-        self.run_here(course)
+        self.run_here(course, false)
+    }
+
+    fn run_script(&mut self, departures: &[Departure]) -> Ran {
+        self.run(Course::script(departures.to_vec(), Limits::NONE))
     }
 
     fn run_recorded(&mut self, course: Course) -> (Ran, Timeline) {
         self.event_loop = new_loop();
         let home = Rc::clone(self.event_loop.shared());
         home.begin_journal();
-        let ran = self.run_here(course);
+        let ran = self.run_here(course, true);
         let timeline = home.close_journal();
         (ran, timeline)
     }
 
-    fn run_here(&mut self, course: Course) -> Ran {
+    fn run_here(&mut self, course: Course, is_recorded: bool) -> Ran {
         let home = Rc::clone(self.event_loop.shared());
         let probe = Probe::new(course);
         let Explorer {
             only, max_steps, ..
         } = self.explorer;
-        let mut director = Director::new(&probe, only.as_deref(), *max_steps, &mut self.buffers);
-        let ended = self
-            .quiet
-            .catch(|| home.run((self.body)(probe.clone()), &mut director));
-        let (steps, mut broken) = (director.steps, director.broken);
+        let mut director = Director::new(
+            &probe,
+            only.as_deref(),
+            *max_steps,
+            is_recorded,
+            &mut self.buffers,
+        );
+        let ended = quiet::catch(|| home.run((self.body)(probe.clone()), &mut director));
+        let (steps, stopped) = (director.steps, director.broken);
         self.steps += steps as u64;
         let course = probe.close();
-        if broken.is_none() {
-            broken = match ended {
-                Ok(Ok(())) => course
-                    .left_over()
-                    .map(|misfit| (FailureKind::UncontrolledNondeterminism, misfit.to_string())),
-                Ok(Err(error)) => Some((FailureKind::Error, error.to_string())),
-                Err(said) => {
-                    // What was under way when it panicked is not worth keeping.
-                    self.event_loop = new_loop();
-                    Some((FailureKind::Panic, said))
-                }
-            };
-            if let Some((kind, text)) = &broken {
-                fail(&home, *kind, text);
-            }
+        let forgot = quiet::catch(|| probe.forget());
+        if ended.is_err() || forgot.is_err() {
+            // What was under way when it panicked is not worth keeping.
+            self.event_loop = new_loop();
         }
-        let digest = course.digest();
-        Ran {
-            course,
-            broken,
-            digest,
+        let ended = ended.and_then(|ended| forgot.map(|()| ended));
+        let is_told = stopped.is_some();
+        let broken = judge(&course, stopped, ended);
+        if let (Some((kind, text)), false) = (&broken, is_told) {
+            fail(&home, *kind, text);
+        }
+        Ran { course, broken }
+    }
+
+    /// Makes the smallest failure of one that was found, and tells its story. Before it, the departures of a run that did not
+    /// fail.
+    fn explain(&mut self, failed: Ran, before: Option<Vec<Departure>>) -> Failure {
+        if let Some((FailureKind::UncontrolledNondeterminism, found)) = &failed.broken {
+            return self.accuse(failed.course.departures(), found.clone());
+        }
+        if let Some((departures, was, is)) = self.doubt(&failed, before.as_deref()) {
+            return self.accuse(&departures, differs(&was, &is));
+        }
+        let smallest = self.minimise(failed);
+        let departures = smallest.course.departures();
+        let course = Course::script(departures.to_vec(), Limits::NONE);
+        let (again, timeline) = self.run_recorded(course);
+        match &smallest.broken {
+            Some((kind, _)) if is_same(&smallest, &again) => Failure {
+                kind: *kind,
+                schedule: Schedule::of(departures),
+                timeline,
+            },
+            _ => {
+                let differs = differs(&smallest.came_to(), &again.came_to());
+                self.accuse(departures, differs)
+            }
         }
     }
 
-    /// Runs a failure again, for its story: the same must come of it.
-    fn witness(&mut self, departures: Vec<Departure>, broken: &Broken, digest: u32) -> Failure {
-        let steps = self.steps;
-        let course = Course::script(departures.clone(), Limits::NONE);
-        let (again, mut timeline) = self.run_recorded(course);
-        // Runs for the story are not part of the search.
-        self.steps = steps;
-        let kind = match &again.broken {
-            Some((kind, _)) if *kind == broken.0 && again.digest == digest => broken.0,
-            _ => {
-                let came_to = |broken: Option<&Broken>| match broken {
-                    Some((kind, text)) => format!("{kind}: {text}"),
-                    None => "no failure".into(),
-                };
-                timeline.fail(format!(
-                    "{}: the same schedule was run twice, and came to \"{}\" and then to \"{}\"",
-                    FailureKind::UncontrolledNondeterminism,
-                    came_to(Some(broken)),
-                    came_to(again.broken.as_ref()),
-                ));
-                FailureKind::UncontrolledNondeterminism
+    /// Runs a failure again, and what did not fail before it: the same must come of them, however often. Else returns the
+    /// departures of the run that it did not come of, and what came of it.
+    fn doubt(
+        &mut self,
+        failed: &Ran,
+        before: Option<&[Departure]>,
+    ) -> Option<(Vec<Departure>, String, String)> {
+        let (times, most_steps) = DOUBTS;
+        let begun = self.steps;
+        for _ in 0..times {
+            let again = self.run_script(failed.course.departures());
+            if !is_same(failed, &again) {
+                let departures = failed.course.departures().to_vec();
+                return Some((departures, failed.came_to(), again.came_to()));
             }
-        };
+            if let Some(before) = before {
+                let sound = self.run_script(before);
+                if sound.broken.is_some() {
+                    return Some((before.to_vec(), "no failure".into(), sound.came_to()));
+                }
+            }
+            if self.steps - begun > most_steps {
+                break;
+            }
+        }
+        None
+    }
+
+    /// Tells of a schedule to which the body does not do the same each time.
+    fn accuse(&mut self, departures: &[Departure], found: String) -> Failure {
+        let course = Course::script(departures.to_vec(), Limits::NONE);
+        let (_, mut timeline) = self.run_recorded(course);
+        let kind = FailureKind::UncontrolledNondeterminism;
+        timeline.fail(format!("{kind}: {found}"));
         Failure {
             kind,
             schedule: Schedule::of(departures),
@@ -419,37 +477,84 @@ where
         }
     }
 
-    /// Leaves out one departure after the other for as long as the failure remains one of its kind.
-    fn minimise(
-        &mut self,
-        departures: Vec<Departure>,
-        broken: Broken,
-        digest: u32,
-    ) -> (Vec<Departure>, Broken, u32) {
-        let mut smallest = (departures, broken, digest);
-        loop {
-            let smaller = (0..smallest.0.len()).rev().find_map(|left_out| {
-                let candidate = without(&smallest.0, left_out);
-                let ran = self.run(Course::script(candidate, Limits::NONE));
-                let broken = ran.broken.filter(|(kind, _)| *kind == smallest.1.0)?;
-                Some((ran.course.departures, broken, ran.digest))
-            });
-            match smaller {
-                Some(smaller) => smallest = smaller,
-                None => return smallest,
+    /// Leaves departures out for as long as the failure remains one of its kind: half of them at once, then fewer, and in the end
+    /// one after the other until none can be spared.
+    fn minimise(&mut self, failed: Ran) -> Ran {
+        let mut smallest = failed;
+        let mut size = smallest.course.departures().len().div_ceil(2);
+        while size > 0 {
+            if !self.leave_out(size, &mut smallest) {
+                size /= 2;
             }
         }
+        smallest
+    }
+
+    /// Leaves out so many departures at a time, from the last to the first. Says whether any could be spared.
+    fn leave_out(&mut self, size: usize, smallest: &mut Ran) -> bool {
+        let mut shrunk = false;
+        let mut end = smallest.course.departures().len();
+        while end > 0 {
+            let start = end.saturating_sub(size);
+            for left in without(smallest.course.departures(), start..end) {
+                let ran = self.run_script(&left);
+                if ran.fails_as(smallest) {
+                    *smallest = ran;
+                    shrunk = true;
+                    break;
+                }
+            }
+            end = start.min(smallest.course.departures().len());
+        }
+        shrunk
     }
 }
 
-/// A schedule without one of its departures. A decision that was there for it alone is gone as well.
-fn without(departures: &[Departure], left_out: usize) -> Vec<Departure> {
-    let mut left = departures.to_vec();
-    let gone = left.remove(left_out);
-    if gone.action.is_inserted() {
-        left[left_out..].iter_mut().for_each(|later| later.at -= 1);
+/// What a run came to.
+fn judge(
+    course: &Course,
+    stopped: Option<Broken>,
+    ended: Result<Result<()>, String>,
+) -> Option<Broken> {
+    let misfit = |misfit: Misfit| (FailureKind::UncontrolledNondeterminism, misfit.to_string());
+    // In a run that was not the one it should have been, what else went wrong means nothing.
+    if let Some(found) = course.misfit.or_else(|| course.strayed()) {
+        return Some(misfit(found));
     }
-    left
+    stopped.or_else(|| match ended {
+        Err(said) => Some((FailureKind::Panic, said)),
+        Ok(Err(error)) => Some((FailureKind::Error, error.to_string())),
+        Ok(Ok(())) => course.left_over().map(misfit),
+    })
+}
+
+/// Whether the same came of two runs of one schedule, as far as can be seen.
+fn is_same(one: &Ran, other: &Ran) -> bool {
+    let seen = |ran: &Ran| (ran.course.digest(), ran.course.decisions());
+    one.fails_as(other) && seen(one) == seen(other)
+}
+
+fn differs(was: &str, is: &str) -> String {
+    format!("the same schedule was run twice, and came to \"{was}\" and then to \"{is}\"")
+}
+
+/// A schedule without some of its departures. Decisions that were there for them alone are gone as well; but perhaps others have
+/// come in their place.
+fn without(
+    departures: &[Departure],
+    left_out: Range<usize>,
+) -> impl Iterator<Item = Vec<Departure>> + use<> {
+    let gone = departures[left_out.clone()].iter();
+    let gone = gone.filter(|gone| gone.action.is_inserted()).count() as u32;
+    let mut left = departures.to_vec();
+    left.drain(left_out.clone());
+    let shifted = (gone > 0 && left_out.start < left.len()).then(|| {
+        let mut shifted = left.clone();
+        let later = &mut shifted[left_out.start..];
+        later.iter_mut().for_each(|later| later.at -= gone);
+        shifted
+    });
+    shifted.into_iter().chain([left])
 }
 
 fn new_loop() -> EventLoop {
@@ -476,7 +581,7 @@ struct Tree {
     run: usize,
     /// The node that is being run.
     current: Option<u32>,
-    /// Room for the branches of the next run.
+    /// Where the next run puts its branches.
     branches: Vec<Branch>,
     was_cut: bool,
     report: Report,
@@ -542,32 +647,50 @@ impl Tree {
         departures
     }
 
-    /// The branches of the run that has just been made.
-    fn grow(&mut self, mut branches: Vec<Branch>) {
-        for branch in branches.drain(..) {
-            if let Action::Cancel(_) = branch.departure.action {
-                self.report.cancel_points.1 = self.report.cancel_points.1.saturating_add(1);
-            }
-            let waiting = self.this_level.len() - self.run + self.next_level.len();
-            if self.report.runs + waiting as u64 >= self.max_runs {
-                // It would never be run.
-                self.was_cut = true;
-                continue;
-            }
-            let Ok(key) = u32::try_from(self.nodes.len()) else {
-                self.was_cut = true;
-                continue;
-            };
-            self.nodes.push(Node {
-                parent: self.current,
-                branch,
-            });
-            match branch.departure.action {
-                Action::Choose(_) => self.this_level.push(key),
-                _ => self.next_level.push(key),
+    /// Room for the branches of the next run: not for more than could ever be run.
+    fn room(&mut self) -> Branching {
+        let left = self.max_runs - self.report.runs;
+        Branching {
+            branches: mem::take(&mut self.branches),
+            room: usize::try_from(left).unwrap_or(usize::MAX),
+            was_cut: false,
+        }
+    }
+
+    /// Takes in the branches of the run that has just been made.
+    fn grow(&mut self, course: Course) {
+        self.report.count_cancel_points(course.cancel_points);
+        let mut branching = course.into_branching();
+        self.was_cut |= branching.was_cut;
+        for branch in branching.branches.drain(..) {
+            self.add(branch);
+        }
+        self.branches = branching.branches;
+    }
+
+    fn add(&mut self, branch: Branch) {
+        let is_choice = matches!(branch.departure.action, Action::Choose(_));
+        let waiting = self.this_level.len() - self.run + self.next_level.len();
+        if self.report.runs + waiting as u64 >= self.max_runs {
+            self.was_cut = true;
+            // It would never be run, or else the last one of the next level.
+            if !is_choice || self.next_level.pop().is_none() {
+                return;
             }
         }
-        self.branches = branches;
+        let Ok(key) = u32::try_from(self.nodes.len()) else {
+            self.was_cut = true;
+            return;
+        };
+        self.nodes.push(Node {
+            parent: self.current,
+            branch,
+        });
+        if is_choice {
+            self.this_level.push(key);
+        } else {
+            self.next_level.push(key);
+        }
     }
 
     fn report(self, steps: u64, failure: Option<Failure>) -> Report {
@@ -598,6 +721,13 @@ impl Report {
             .filter(|departure| matches!(departure.action, Action::Cancel(_)));
         let cancels = u32::try_from(cancels.count()).unwrap_or(u32::MAX);
         self.cancel_points.0 = self.cancel_points.0.saturating_add(cancels);
+    }
+}
+
+impl Report {
+    /// Counts the points at which a task could have been cancelled.
+    fn count_cancel_points(&mut self, points: u32) {
+        self.cancel_points.1 = self.cancel_points.1.saturating_add(points);
     }
 }
 

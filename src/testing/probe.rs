@@ -121,14 +121,17 @@ impl Probe {
     }
 
     /// The first invariant that does not hold.
+    #[inline]
     pub(super) fn broken_invariant(&self) -> Option<&'static str> {
-        if self.0.invariants.borrow().is_empty() {
-            return None;
-        }
+        let count = self.0.invariants.borrow().len();
+        (0..count).find_map(|place| self.ask(place))
+    }
+
+    /// The name of an invariant, if it does not hold.
+    fn ask(&self, place: usize) -> Option<&'static str> {
         // User code, asked while nothing is borrowed.
-        let invariants = self.0.invariants.borrow().clone();
-        let broken = invariants.iter().find(|(_, holds)| !holds());
-        broken.map(|(name, _)| *name)
+        let (name, holds) = self.0.invariants.borrow()[place].clone();
+        (!holds()).then_some(name)
     }
 
     /// Everybody stands still: whoever has waited for that longest goes on. Says whether somebody does.
@@ -144,12 +147,16 @@ impl Probe {
         }
     }
 
-    /// The run is over: forgets what refers to it, and hands out its course.
+    /// The run is over: hands out its course.
     pub(super) fn close(&self) -> Course {
+        self.0.course.replace(Course::over())
+    }
+
+    /// Forgets what refers to the run's primitives and tasks. Dropping that is user code.
+    pub(super) fn forget(&self) {
         let invariants = self.0.invariants.take();
         let settlers = self.0.settlers.take();
         drop((invariants, settlers));
-        self.0.course.replace(Course::over())
     }
 }
 

@@ -8,47 +8,45 @@ use std::{
 };
 
 thread_local! {
-    /// The last panic's message and place, while this thread is quiet.
+    /// The last panic's message and place, of those that did not print.
     static SAID: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// Whether panics of this thread do not print.
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Keeps the panics from printing that it catches, and no others: what goes wrong in the search itself is to be seen.
+/// Sees to it that panics which are [caught](catch) do not print.
 ///
-/// The process has one panic hook. The first of these puts its own before the one that is there, to which it passes on
-/// everything that other threads have to say, and this one when it is not quiet.
-pub(super) struct Quiet(());
+/// The process has one panic hook. The first call of this puts its own before the one that is there, to which it passes on
+/// everything that other threads have to say, and this one when nobody catches it.
+pub(super) fn install() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let loud = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if QUIET.try_with(Cell::get).unwrap_or(false) {
+                let place = panic
+                    .location()
+                    .map_or_else(String::new, |at| format!(", at {at}"));
+                let said = format!("{}{place}", message(panic.payload()));
+                let _ = SAID.try_with(|last| last.replace(Some(said)));
+            } else {
+                loud(panic);
+            }
+        }));
+    });
+}
 
-impl Quiet {
-    pub(super) fn new() -> Self {
-        static HOOK: Once = Once::new();
-        HOOK.call_once(|| {
-            let loud = panic::take_hook();
-            panic::set_hook(Box::new(move |panic| {
-                if QUIET.try_with(Cell::get).unwrap_or(false) {
-                    let place = panic
-                        .location()
-                        .map_or_else(String::new, |at| format!(", at {at}"));
-                    let said = format!("{}{place}", message(panic.payload()));
-                    let _ = SAID.try_with(|last| last.replace(Some(said)));
-                } else {
-                    loud(panic);
-                }
-            }));
-        });
-        Self(())
-    }
-
-    /// Runs something, and returns what it said when it panicked.
-    pub(super) fn catch<R>(&self, run: impl FnOnce() -> R) -> Result<R, String> {
-        let was_quiet = QUIET.replace(true);
-        let caught = panic::catch_unwind(AssertUnwindSafe(run));
-        QUIET.set(was_quiet);
-        caught.map_err(|payload| {
-            let said = SAID.take();
-            said.unwrap_or_else(|| message(&*payload).to_owned())
-        })
-    }
+/// Runs something, and returns what it said when it panicked.
+pub(super) fn catch<R>(run: impl FnOnce() -> R) -> Result<R, String> {
+    let was_quiet = QUIET.replace(true);
+    let ran = panic::catch_unwind(AssertUnwindSafe(run));
+    QUIET.set(was_quiet);
+    ran.map_err(|payload| {
+        let message = message(&*payload);
+        // One that was raised anew after it had been caught says nothing of itself.
+        let said = SAID.take().filter(|said| said.starts_with(message));
+        said.unwrap_or_else(|| message.to_owned())
+    })
 }
 
 fn message(payload: &(dyn Any + Send)) -> &str {

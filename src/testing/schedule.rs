@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 /// | `4t` | the next deadline passes though others are ready |
 /// | `4?2` | [`Probe::choose`](super::Probe::choose) returns `2` |
 ///
-/// There is a decision before each handle runs, one after each departure that is not a choice of a handle, and one in
-/// each call of `choose`.
+/// There is a decision before each handle runs, one before time passes because nothing is ready, one more after each departure that
+/// is not a choice of a handle, and one in each call of `choose`.
 ///
 /// # Examples
 /// ```
@@ -91,8 +91,8 @@ impl Schedule {
         Self(Script::Choices(choices.to_vec()))
     }
 
-    pub(super) fn of(departures: Vec<Departure>) -> Self {
-        Self(Script::Departures(departures))
+    pub(super) fn of(departures: &[Departure]) -> Self {
+        Self(Script::Departures(departures.to_vec()))
     }
 }
 

@@ -73,7 +73,7 @@ impl Pilot for Recorder {
         Ok(())
     }
 
-    fn wait(&mut self, home: &Loop) -> Result<()> {
+    fn wait(&mut self, home: &Loop, _: &mut Stepping<'_, '_>) -> Result<()> {
         home.wait_until_ready()
     }
 }
