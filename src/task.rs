@@ -812,6 +812,16 @@ impl Flags {
     pub(crate) fn clear(&mut self, flags: Self) {
         self.0 &= !flags.0;
     }
+
+    /// Marks a task as queued, unless it is or has ended, or is recorded, which takes more than that. Says whether it did.
+    #[inline]
+    pub(crate) fn queue(&mut self) -> bool {
+        let queues = !self.has(QUEUED.or(DONE).or(TRACED));
+        if queues {
+            self.set(QUEUED);
+        }
+        queues
+    }
 }
 
 /// Its step stands in the ready queue.
@@ -891,6 +901,25 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// Begins to wait by the task's own waiter, as the eldest of them all.
+    #[inline]
+    pub(crate) fn enter(&mut self, key: WaiterKey, kind: Kind) {
+        self.own = Waiter::new(kind);
+        self.youngest = Some(key);
+        self.flags.set(POLLED);
+    }
+
+    /// Takes the task's own waiter out, if it was woken and has no other beside it, as most are.
+    #[inline]
+    pub(crate) fn take_woken(&mut self, key: WaiterKey) -> Option<Waiter> {
+        let is_usual =
+            self.own.wake == Wake::Woken && self.youngest == Some(key) && !self.flags.has(DONE);
+        is_usual.then(|| {
+            self.youngest = None;
+            self.own
+        })
+    }
+
     /// Hands out the coroutine for a step. Swapped and not assigned, here and below, since what is overwritten is `None`
     /// and need not be dropped.
     #[inline]
@@ -985,13 +1014,18 @@ impl State {
     #[inline]
     pub(crate) fn queue_step(&mut self, key: TaskKey, cause: Cause) {
         let slot = &mut self.tasks[key.index()];
-        if !slot.flags.has(QUEUED.or(DONE).or(TRACED)) {
-            slot.flags.set(QUEUED);
-            self.ready.push(Handle::Step(key));
-            self.announce();
+        if slot.flags.queue() {
+            self.push_step(key);
         } else if slot.flags.has(TRACED) {
             self.queue_traced(key, cause);
         }
+    }
+
+    /// Queues the step of a task whose flags say so.
+    #[inline]
+    pub(crate) fn push_step(&mut self, key: TaskKey) {
+        self.ready.push(Handle::Step(key));
+        self.announce();
     }
 
     #[cold]

@@ -250,13 +250,35 @@ impl Drop for Queue {
 }
 
 impl Home {
+    /// A place at the end of the queue.
+    #[inline]
+    fn kind(&self, previous: Option<WaiterKey>, keeps_place: bool) -> Kind {
+        Kind::Queue {
+            queue: self.queue,
+            previous,
+            next: None,
+            keeps_place,
+        }
+    }
+
     fn enter(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
-        let mut keeps_waker = false;
-        let waiter = self.home.open(|state| {
-            keeps_waker = state.here.keeps(cx.waker());
-            state.enter_queue(self, keeps_place, cx.waker())
-        })?;
-        if keeps_waker {
+        if self.home.here.is_plain(cx.waker()) {
+            let own = self
+                .home
+                .open(|state| state.enter_by_own(self, keeps_place));
+            if own.is_some() {
+                return own;
+            }
+        }
+        self.enter_by_other(keeps_place, cx)
+    }
+
+    #[inline(never)]
+    fn enter_by_other(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        let waiter = self
+            .home
+            .open(|state| state.enter_by_other(self, keeps_place))?;
+        if self.home.here.keeps(cx.waker()) {
             self.home.keep_waker(waiter, cx);
         }
         Some(waiter)
@@ -395,8 +417,28 @@ impl Waiter {
         kind: Kind::Foreign,
     };
 
+    #[inline]
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            wake: Wake::Pending,
+            kind,
+        }
+    }
+
     pub(crate) fn is_pending(&self) -> bool {
         self.wake == Wake::Pending
+    }
+
+    /// Wakes it where it stands in a queue, if it is pending. Returns who stands behind it.
+    #[inline]
+    fn wake(&mut self) -> Option<Option<WaiterKey>> {
+        match (self.wake, self.kind) {
+            (Wake::Pending, Kind::Queue { next, .. }) => {
+                self.wake = Wake::Woken;
+                Some(next)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -536,18 +578,9 @@ impl State {
     /// Makes the waiter whose key was said to be the next.
     #[inline]
     pub(crate) fn insert_waiter(&mut self, key: WaiterKey, kind: Kind) {
-        let waiter = Waiter {
-            wake: Wake::Pending,
-            kind,
-        };
         match key.lodging() {
-            Lodging::Own(task) => {
-                let slot = self.slot_mut(task);
-                slot.own = waiter;
-                slot.youngest = Some(key);
-                slot.flags.set(POLLED);
-            }
-            Lodging::Other(_) => self.insert_other(key, waiter),
+            Lodging::Own(task) => self.slot_mut(task).enter(key, kind),
+            Lodging::Other(_) => self.insert_other(key, Waiter::new(kind)),
         }
     }
 
@@ -569,39 +602,52 @@ impl State {
     /// Draws a scope around what is being polled.
     pub(crate) fn insert_scope(&mut self, scope: Scope) -> WaiterKey {
         let key = self.next_other();
-        let waiter = Waiter {
-            wake: Wake::Pending,
-            kind: Kind::Scope(scope),
-        };
-        self.insert_other(key, waiter);
+        self.insert_other(key, Waiter::new(Kind::Scope(scope)));
         key
     }
 
-    /// Joins a queue, unless no task of this loop is running.
+    /// Joins a queue with the running task's own waiter, if that is free.
     #[inline]
-    fn enter_queue(&mut self, home: &Home, keeps_place: bool, waker: &Waker) -> Option<WaiterKey> {
-        let key = self.next_waiter(waker)?;
+    fn enter_by_own(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
+        let task = self.here.task.get()?;
+        let slot = &mut self.tasks[task.index()];
+        if slot.youngest.is_some() {
+            return None;
+        }
+        let key = WaiterKey::own(task);
         let previous = home.list.last.replace(Some(key));
+        slot.enter(key, home.kind(previous, keeps_place));
+        self.link(&home.list, previous, key);
+        Some(key)
+    }
+
+    /// Joins a queue with another waiter, unless no task of this loop is running.
+    fn enter_by_other(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
+        self.here.task.get()?;
+        self.draw_scopes();
+        let key = self.next_other();
+        let previous = home.list.last.replace(Some(key));
+        self.insert_waiter(key, home.kind(previous, keeps_place));
+        self.link(&home.list, previous, key);
+        Some(key)
+    }
+
+    #[inline]
+    fn link(&mut self, list: &List, previous: Option<WaiterKey>, key: WaiterKey) {
         match previous {
-            None => home.list.first.set(Some(key)),
+            None => list.first.set(Some(key)),
             Some(previous) => *self.next_in_queue(previous) = Some(key),
         }
-        let kind = Kind::Queue {
-            queue: home.queue,
-            previous,
-            next: None,
-            keeps_place,
-        };
-        self.insert_waiter(key, kind);
-        Some(key)
     }
 
     /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
     #[inline]
     fn wake(&mut self, list: &List, keeps_place: bool, n: usize) -> usize {
-        (0..n)
-            .take_while(|_| self.wake_head(list, keeps_place))
-            .count()
+        let mut woken = 0;
+        while woken < n && self.wake_head(list, keeps_place) {
+            woken += 1;
+        }
+        woken
     }
 
     /// Wakes the waiter at the head of a queue, if it is pending.
@@ -610,12 +656,18 @@ impl State {
         let Some(first) = list.first.get() else {
             return false;
         };
-        let waiter = self.waiter_mut(first);
-        let (Wake::Pending, Kind::Queue { next, .. }) = (waiter.wake, &waiter.kind) else {
+        let (behind, step) = match first.lodging() {
+            Lodging::Own(task) => {
+                let slot = &mut self.tasks[task.index()];
+                let behind = slot.own.wake();
+                let queues = behind.is_some() && slot.flags.queue();
+                (behind, queues.then_some(task))
+            }
+            Lodging::Other(index) => (self.others[index].waiter.wake(), None),
+        };
+        let Some(next) = behind else {
             return false;
         };
-        let next = *next;
-        waiter.wake = Wake::Woken;
         if !keeps_place {
             list.first.set(next);
             match next {
@@ -623,7 +675,10 @@ impl State {
                 Some(next) => *self.previous_in_queue(next) = None,
             }
         }
-        self.let_go(first);
+        match step {
+            Some(task) => self.push_step(task),
+            None => self.let_go(first),
+        }
         true
     }
 
@@ -674,26 +729,28 @@ impl State {
 
     /// Takes a waiter out of everything, and says how it stood.
     pub(crate) fn remove(&mut self, key: WaiterKey) -> Wake {
-        self.take_out(key)
-    }
-
-    #[inline(always)]
-    fn take_out(&mut self, key: WaiterKey) -> Wake {
         let waiter = match key.lodging() {
             Lodging::Own(task) => self.take_out_own(task),
             Lodging::Other(index) => self.take_out_other(index),
         };
+        self.leave(waiter);
+        waiter.wake
+    }
+
+    /// A waiter that was taken out leaves what it waited for.
+    #[inline]
+    fn leave(&mut self, waiter: Waiter) {
         match waiter.kind {
+            // It was unlinked as it was woken.
+            Kind::Queue {
+                keeps_place: false, ..
+            } if waiter.wake == Wake::Woken => {}
             Kind::Queue {
                 queue,
                 previous,
                 next,
                 keeps_place,
-            } => {
-                if keeps_place || waiter.wake != Wake::Woken {
-                    self.leave_queue(queue, waiter.wake, keeps_place, previous, next);
-                }
-            }
+            } => self.leave_queue(queue, waiter.wake, keeps_place, previous, next),
             Kind::Sleep { timer: Some(timer) }
             | Kind::Relay {
                 timer: Some(timer), ..
@@ -705,7 +762,6 @@ impl State {
             | Kind::Foreign
             | Kind::Scope(_) => {}
         }
-        waiter.wake
     }
 
     #[inline]
@@ -892,9 +948,11 @@ impl State {
         waker: &Waker,
         keeps_waker: &mut bool,
     ) -> Poll<Settled> {
-        if self.waiter(*key).wake == Wake::Woken && self.here.calm.get() {
-            self.take_out(*key);
-            return Poll::Ready(Settled::Woken);
+        if let (Lodging::Own(task), true) = (key.lodging(), self.here.calm.get()) {
+            if let Some(waiter) = self.tasks[task.index()].take_woken(*key) {
+                self.leave(waiter);
+                return Poll::Ready(Settled::Woken);
+            }
         }
         let polled = self.poll_unusual(key, waker);
         *keeps_waker = polled.is_pending() && self.wants_waker(*key, waker);
@@ -992,11 +1050,7 @@ impl State {
     /// A bare yield begins that was polled with a combinator's waker, which is woken when the next step begins.
     pub(crate) fn yield_inside(&mut self) -> WaiterKey {
         let key = self.next_other();
-        let waiter = Waiter {
-            wake: Wake::Pending,
-            kind: Kind::Yield,
-        };
-        self.insert_other(key, waiter);
+        self.insert_other(key, Waiter::new(Kind::Yield));
         if let Some(current) = self.here.task.get() {
             self.yielders.push((current, key));
             self.slot_mut(current).flags.set(YIELDED_INSIDE);
