@@ -74,7 +74,7 @@ impl State {
                 timer: None,
                 flags: Flags::NONE,
             };
-            let drawn = self.insert_waiter(Kind::Scope(scope));
+            let drawn = self.insert_scope(scope);
             self.here.scope.set(Some(drawn));
         }
     }
@@ -86,9 +86,9 @@ impl State {
             return false;
         };
         self.draw_scopes();
-        let waiter = &self.waiters[key.index()];
-        let was_polled = waiter.polled;
-        if waiter.task != Some(current) || waiter.scope != self.here.scope.get() {
+        let drawn = self.other(key);
+        let was_polled = drawn.polled;
+        if drawn.task != Some(current) || drawn.scope != self.here.scope.get() {
             self.move_scope_here(key);
         }
         let scope = self.scope_mut(key);
@@ -103,14 +103,14 @@ impl State {
             }
             self.request_all(inner);
         }
-        self.waiters[key.index()].polled = self.here.step.get();
+        self.other_mut(key).polled = self.here.step.get();
         self.here.scope.set(Some(key));
         true
     }
 
     /// Ends the poll of what is inside.
     pub(crate) fn leave_scope(&mut self, key: WaiterKey, pending: bool) -> Verdict {
-        self.here.scope.set(self.waiters[key.index()].scope);
+        self.here.scope.set(self.other(key).scope);
         let scope = self.scope_mut(key);
         let (flags, youngest) = (scope.flags, scope.youngest);
         scope.flags.clear(RAISING);
@@ -131,8 +131,8 @@ impl State {
 
     /// The time is over: whatever stands in the scope is cancelled.
     pub(crate) fn strike(&mut self, key: WaiterKey) {
-        let waiter = &self.waiters[key.index()];
-        let (task, polled) = (waiter.task, waiter.polled);
+        let drawn = self.other(key);
+        let (task, polled) = (drawn.task, drawn.polled);
         let scope = self.scope_mut(key);
         scope.flags.set(STRUCK.or(REQUESTED));
         let youngest = scope.youngest;
@@ -168,8 +168,8 @@ impl State {
     /// Takes the boundary away, and with it the request that it made. Says whether the time was over and nobody else asked
     /// for a cancel since the scope was opened.
     pub(crate) fn close_scope(&mut self, key: WaiterKey, others_before: i64, over: bool) -> bool {
-        let waiter = &self.waiters[key.index()];
-        let (task, outer) = (waiter.task, waiter.scope);
+        let drawn = self.other(key);
+        let (task, outer) = (drawn.task, drawn.scope);
         let scope = self.scope_mut(key);
         let struck = scope.flags.has(STRUCK);
         let timer = scope.timer.take();
@@ -192,10 +192,10 @@ impl State {
         let mut next = self.scope_mut(key).youngest;
         while let Some(waiter) = next {
             eldest_first.push(waiter);
-            next = self.waiters[waiter.index()].older;
+            next = self.older(waiter);
         }
         while let Some(waiter) = eldest_first.pop() {
-            self.move_to(waiter, self.waiters[waiter.index()].task, outer);
+            self.move_to(waiter, self.other(waiter).task, outer);
         }
     }
 
@@ -206,18 +206,18 @@ impl State {
         let mut requests = i64::from(slot.cancels) - i64::from(slot.strikes);
         let mut next = outer;
         while let Some(key) = next {
-            let waiter = &self.waiters[key.index()];
-            if let Kind::Scope(scope) = &waiter.kind {
+            let drawn = self.other(key);
+            if let Kind::Scope(scope) = &drawn.waiter.kind {
                 requests += i64::from(scope.flags.has(STRUCK));
             }
-            next = waiter.scope;
+            next = drawn.scope;
         }
         requests
     }
 
     /// A `wait_for` has wandered to another task, or into another `wait_for`: it takes along what it asked for.
     fn move_scope_here(&mut self, key: WaiterKey) {
-        let before = self.waiters[key.index()].task;
+        let before = self.other(key).task;
         self.move_here(key);
         let (Some(current), true) = (self.here.task.get(), before != self.here.task.get()) else {
             return;
@@ -238,9 +238,8 @@ impl State {
         let mut todo = Vec::new();
         let mut next = youngest;
         while let Some(key) = next {
-            let waiter = &mut self.waiters[key.index()];
-            next = waiter.older;
-            if let Kind::Scope(scope) = &mut waiter.kind {
+            next = self.older(key);
+            if let Kind::Scope(scope) = &mut self.waiter_mut(key).kind {
                 scope.flags.clear(REQUESTED);
                 todo.extend(scope.youngest);
             }
@@ -253,7 +252,7 @@ impl State {
     }
 
     pub(crate) fn scope_mut(&mut self, key: WaiterKey) -> &mut Scope {
-        match &mut self.waiters[key.index()].kind {
+        match &mut self.waiter_mut(key).kind {
             Kind::Scope(scope) => scope,
             _ => unreachable!("a scope is a scope"),
         }

@@ -37,7 +37,7 @@ use crate::{
         state::{Errand, State},
     },
     trace::{EventKind, Finish, Requester},
-    waiter::{Kind, Settled, Waits, Wake},
+    waiter::{Kind, Settled, Waiter, Waits, Wake},
 };
 
 /// A task: a coroutine that the loop runs, and the future of its result.
@@ -300,7 +300,7 @@ impl Loop {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Unclaimed>> {
         if let Awaiting::Nothing = awaiting {
-            match self.open(|state| state.join(key)) {
+            match self.open(|state| state.join(key, cx.waker())) {
                 Join::Done(body) => return Poll::Ready(Ok(body)),
                 Join::Refused(error) => return Poll::Ready(Err(error)),
                 Join::Waiting(since) => *awaiting = since,
@@ -309,7 +309,7 @@ impl Loop {
         let settled = match awaiting {
             Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
             Awaiting::Itself(since, _) => ready!(self.poll_yield(*since)),
-            Awaiting::Task(waiter) => ready!(self.poll_waiter(*waiter, cx)),
+            Awaiting::Task(waiter) => ready!(self.poll_waiter(waiter, cx)),
         };
         if !settled.is_gone() {
             return Poll::Ready(Err(Error::no_running_loop()));
@@ -812,6 +812,16 @@ impl Flags {
     pub(crate) fn clear(&mut self, flags: Self) {
         self.0 &= !flags.0;
     }
+
+    /// Marks a task as queued, unless it is or has ended, or is recorded, which takes more than that. Says whether it did.
+    #[inline]
+    pub(crate) fn queue(&mut self) -> bool {
+        let queues = !self.has(QUEUED.or(DONE).or(TRACED));
+        if queues {
+            self.set(QUEUED);
+        }
+        queues
+    }
 }
 
 /// Its step stands in the ready queue.
@@ -844,6 +854,8 @@ pub(crate) const MAIN: Flags = Flags(1 << 13);
 pub(crate) const ADOPTED: Flags = Flags(1 << 15);
 /// A bare yield of it was polled with a combinator's waker, which is to be woken when its next step begins.
 pub(crate) const YIELDED_INSIDE: Flags = Flags(1 << 16);
+/// Its own waiter was polled in its last step.
+pub(crate) const POLLED: Flags = Flags(1 << 1);
 /// A recorder looks on.
 pub(crate) const TRACED: Flags = Flags(1 << 17);
 /// A scope's timer has struck.
@@ -884,15 +896,36 @@ pub(crate) struct Slot {
     /// How many handles refer to it.
     handles: u32,
     pub(crate) flags: Flags,
+    /// Its own waiter, which most tasks have no other beside. There is one while it is the eldest of the list.
+    pub(crate) own: Waiter,
 }
 
 impl Slot {
+    /// Begins to wait by the task's own waiter, as the eldest of them all.
+    #[inline]
+    pub(crate) fn enter(&mut self, key: WaiterKey, kind: Kind) {
+        self.own = Waiter::new(kind);
+        self.youngest = Some(key);
+        self.flags.set(POLLED);
+    }
+
+    /// Takes the task's own waiter out, if it was woken and has no other beside it, as most are.
+    #[inline]
+    pub(crate) fn take_woken(&mut self, key: WaiterKey) -> Option<Waiter> {
+        let is_usual =
+            self.own.wake == Wake::Woken && self.youngest == Some(key) && !self.flags.has(DONE);
+        is_usual.then(|| {
+            self.youngest = None;
+            self.own
+        })
+    }
+
     /// Hands out the coroutine for a step. Swapped and not assigned, here and below, since what is overwritten is `None`
     /// and need not be dropped.
     #[inline]
     fn begin_step(&mut self, step: u32, body: &mut Unclaimed) {
         self.last_step = step;
-        self.flags.clear(QUEUED);
+        self.flags.clear(QUEUED.or(POLLED));
         self.flags.set(STARTED);
         mem::swap(&mut self.body, body);
     }
@@ -967,6 +1000,7 @@ impl State {
             strikes: 0,
             handles,
             flags: flags.or(self.traced),
+            own: Waiter::NONE,
         }));
         if self.traced != Flags::NONE {
             self.write_spawn(key);
@@ -980,17 +1014,25 @@ impl State {
     #[inline]
     pub(crate) fn queue_step(&mut self, key: TaskKey, cause: Cause) {
         let slot = &mut self.tasks[key.index()];
-        if !slot.flags.has(QUEUED.or(DONE).or(TRACED)) {
-            slot.flags.set(QUEUED);
-            self.ready.push(Handle::Step(key));
-            self.announce();
+        if slot.flags.queue() {
+            self.push_step(key);
         } else if slot.flags.has(TRACED) {
             self.queue_traced(key, cause);
         }
     }
 
+    /// Queues the step of a task whose flags say so.
+    #[inline]
+    pub(crate) fn push_step(&mut self, key: TaskKey) {
+        self.ready.push(Handle::Step(key));
+        self.announce();
+    }
+
     #[cold]
     fn queue_traced(&mut self, key: TaskKey, cause: Cause) {
+        if self.slot(key).flags.has(DONE) {
+            return;
+        }
         self.write_wake(key, cause);
         let flags = &mut self.slot_mut(key).flags;
         if !flags.has(QUEUED.or(DONE)) {
@@ -1297,7 +1339,7 @@ impl State {
     }
 
     /// Begins to await a task.
-    pub(crate) fn join(&mut self, key: TaskKey) -> Join {
+    pub(crate) fn join(&mut self, key: TaskKey, waker: &Waker) -> Join {
         let slot = self.slot(key);
         if slot.flags.has(DONE) {
             // A panic has taken the coroutine along, and left no result.
@@ -1318,7 +1360,8 @@ impl State {
                 Join::Waiting(Awaiting::Itself(self.here.step.get(), refusal))
             }
             Some(_) => {
-                let waiter = self.insert_waiter(Kind::Join { task: key });
+                let waiter = self.next_waiter(waker).expect("a task is running");
+                self.insert_waiter(waiter, Kind::Join { task: key });
                 self.slot_mut(key).joiner = Some(waiter);
                 Join::Waiting(Awaiting::Task(waiter))
             }
@@ -1360,16 +1403,20 @@ impl State {
     #[inline]
     fn free_if_spent(&mut self, key: TaskKey) -> bool {
         let slot = self.slot(key);
-        let is_spent = slot.handles == 1 && slot.flags.has(DONE) && !slot.flags.has(IN_USE);
+        let is_spent = slot.handles == 1
+            && slot.flags.has(DONE)
+            && !slot.flags.has(IN_USE)
+            && slot.youngest.is_none();
         if is_spent {
             self.tasks.free(key.index());
         }
         is_spent
     }
 
-    fn free_if_unused(&mut self, key: TaskKey) {
+    pub(crate) fn free_if_unused(&mut self, key: TaskKey) {
         let slot = self.slot(key);
-        if slot.handles == 0 && slot.flags.has(DONE) && !slot.flags.has(QUEUED) {
+        let is_used = slot.handles > 0 || slot.youngest.is_some();
+        if !is_used && slot.flags.has(DONE) && !slot.flags.has(QUEUED) {
             debug_assert!(slot.body.is_none(), "nobody could retrieve the result");
             if slot.flags.has(NAMED) {
                 self.names.remove(&key);

@@ -6,7 +6,7 @@ use std::{
     future::Future,
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
@@ -134,7 +134,7 @@ impl Stage {
         let mut keeps_waker = false;
         let waiter = home.open(|state| {
             keeps_waker = state.here.keeps(cx.waker());
-            state.begin_sleep(deadline)
+            state.begin_sleep(deadline, cx.waker())
         })?;
         if keeps_waker {
             home.keep_waker(waiter, cx);
@@ -295,7 +295,7 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
                 Some(_) => {
                     // It never begins.
                     this.coroutine.set(None);
-                    Limit::Zero(refuse_to_start()?)
+                    Limit::Zero(refuse_to_start(cx)?)
                 }
             };
         }
@@ -341,10 +341,10 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
 }
 
 /// A timeout of zero.
-fn refuse_to_start() -> Result<Waiting> {
+fn refuse_to_start(cx: &mut Context<'_>) -> Result<Waiting> {
     let home = Loop::current().ok_or_else(Error::no_running_loop)?;
     let waiter = home
-        .open(State::refuse_to_start)
+        .open(|state| state.refuse_to_start(cx.waker()))
         .ok_or_else(Error::no_running_loop)?;
     Ok(Waiting::new(home, waiter))
 }
@@ -568,11 +568,9 @@ impl Loop {
     /// A waiter that nothing but a cancel can end.
     fn wait_for_cancel(self: Rc<Self>, cx: &mut Context<'_>) -> Option<Waiting> {
         let (waiter, keeps_waker) = self.open(|state| {
-            state.here.task.get()?;
-            Some((
-                state.insert_waiter(Kind::Foreign),
-                state.here.keeps(cx.waker()),
-            ))
+            let waiter = state.next_waiter(cx.waker())?;
+            state.insert_waiter(waiter, Kind::Foreign);
+            Some((waiter, state.here.keeps(cx.waker())))
         })?;
         if keeps_waker {
             self.keep_waker(waiter, cx);
@@ -583,30 +581,27 @@ impl Loop {
 
 impl State {
     /// Begins a sleep of the running task.
-    fn begin_sleep(&mut self, deadline: Duration) -> Option<WaiterKey> {
-        self.here.task.get()?;
-        self.draw_scopes();
+    fn begin_sleep(&mut self, deadline: Duration, waker: &Waker) -> Option<WaiterKey> {
         // The timer comes first, and the waiter knows it from the start.
-        let waiter = self.next_waiter();
+        let waiter = self.next_waiter(waker)?;
         let number = self.wheel.reserve();
         let timer = Some(self.wheel.insert(deadline, number, waiter));
-        Some(self.insert_waiter(Kind::Sleep { timer }))
+        self.insert_waiter(waiter, Kind::Sleep { timer });
+        Some(waiter)
     }
 
     /// What asyncio does for a timeout of zero: it makes a task, cancels it before its first step, and hears of its end by a
     /// callback. A number and three hops.
-    fn refuse_to_start(&mut self) -> Option<WaiterKey> {
-        self.here.task.get()?;
+    fn refuse_to_start(&mut self, waker: &Waker) -> Option<WaiterKey> {
+        let waiter = self.next_waiter(waker)?;
         self.created += 1;
-        let waiter = self.insert_waiter(Kind::Relay {
-            timer: None,
-            hops: 1,
-        });
         let relay = self.wheel.insert_due(waiter);
         self.ready.push(Handle::Timer(relay));
-        if let Kind::Relay { timer, .. } = &mut self.waiters[waiter.index()].kind {
-            *timer = Some(relay);
-        }
+        let kind = Kind::Relay {
+            timer: Some(relay),
+            hops: 1,
+        };
+        self.insert_waiter(waiter, kind);
         Some(waiter)
     }
 }

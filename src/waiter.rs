@@ -29,11 +29,11 @@ use crate::{
     error::{Error, OTHER_LOOP, Result},
     event_loop::{
         Cause, Loop, journal,
-        key::{QueueKey, TaskKey, TimerKey, WaiterKey, WakerKey},
+        key::{Lodging, QueueKey, TaskKey, TimerKey, WaiterKey, WakerKey},
         state::{Errand, State},
     },
     scope::Scope,
-    task::{Flags, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
+    task::{DONE, Flags, POLLED, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
     trace::EventKind,
 };
 
@@ -52,7 +52,7 @@ pub(crate) trait Named {
 /// A primitive's queue: the tasks that wait for it, first come first served.
 pub(crate) struct Queue {
     /// The loop that the primitive belongs to: the first that made a task wait.
-    home: OnceCell<(Rc<Loop>, QueueKey)>,
+    home: OnceCell<Home>,
     /// Which primitive a report should name: this one, or the one that it is a part of.
     owner: OnceCell<Weak<dyn Named>>,
     /// What the user calls the primitive.
@@ -61,6 +61,25 @@ pub(crate) struct Queue {
     len: Cell<usize>,
     /// Whether a done waiter keeps its place.
     keeps_place: bool,
+}
+
+/// Where a queue is known.
+struct Home {
+    home: Rc<Loop>,
+    queue: QueueKey,
+    list: Rc<List>,
+}
+
+/// The ends of a queue: its primitive has them at hand, and the state does when a cancel comes. The links between are the
+/// waiters'.
+///
+/// Invariant: the pending waiters stand in the list, and the done ones too if they keep their place.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    first: Cell<Option<WaiterKey>>,
+    last: Cell<Option<WaiterKey>>,
+    /// How many of those who have not left the queue were cancelled.
+    cancelled: Cell<usize>,
 }
 
 impl Queue {
@@ -117,7 +136,7 @@ impl Queue {
     #[cold]
     fn write_down(&self, primitive: Weak<dyn Named>, held: Held) {
         // What is a part of another primitive is nobody's to hold.
-        let home = self.home.get().map(|(home, _)| Rc::clone(home));
+        let home = self.home.get().map(|known| Rc::clone(&known.home));
         if let (None, Some(home)) = (self.owner.get(), home.or_else(Loop::current)) {
             home.open(|state| state.write_holding(&primitive, held));
         }
@@ -130,20 +149,16 @@ impl Queue {
     }
 
     fn are_all_cancelled(&self) -> bool {
-        self.home.get().is_none_or(|(home, queue)| {
-            home.look(|state| {
-                let list = &state.queues[queue.index()];
-                list.pending + list.woken == 0
-            })
-        })
+        let known = self.home.get();
+        known.is_none_or(|known| known.list.cancelled.get() == self.len.get())
     }
 
     /// Joins the queue, at its end, on behalf of the task that polls. `None` if the queue is not bound to the loop that is
     /// running, or not yet: see [`enter_first`](Self::enter_first).
     #[inline]
     pub(crate) fn enter(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
-        let (home, queue) = self.home.get()?;
-        let waiter = home.enter_queue(*queue, cx)?;
+        let known = self.home.get()?;
+        let waiter = known.enter(self.keeps_place, cx)?;
         self.len.set(self.len.get() + 1);
         Some(waiter)
     }
@@ -164,9 +179,9 @@ impl Queue {
 
     /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`.
     #[inline]
-    pub(crate) fn poll(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
-        let (home, _) = self.home.get().expect("it was entered");
-        let settled = ready!(home.poll_waiter(waiter, cx));
+    pub(crate) fn poll(&self, waiter: &mut WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
+        let known = self.home.get().expect("it was entered");
+        let settled = ready!(known.home.poll_waiter(waiter, cx));
         if settled.is_gone() {
             self.len.set(self.len.get() - 1);
         }
@@ -175,9 +190,9 @@ impl Queue {
 
     /// Takes a waiter out of the queue before its time. Says whether it had been woken.
     pub(crate) fn leave(&self, waiter: WaiterKey) -> bool {
-        let (home, _) = self.home.get().expect("it was entered");
+        let known = self.home.get().expect("it was entered");
         self.len.set(self.len.get() - 1);
-        home.open(|state| state.remove(waiter)) == Wake::Woken
+        known.home.open(|state| state.remove(waiter)) == Wake::Woken
     }
 
     /// Binds the primitive to the running loop, in which a task is about to wait for it.
@@ -186,15 +201,20 @@ impl Queue {
         running.here.task.get()?;
         let owner = self.owner.get().cloned().unwrap_or(primitive);
         self.home.get_or_init(|| {
-            let queue = running.open(|state| state.insert_queue(owner, self.keeps_place));
-            (running, queue)
+            let list = Rc::default();
+            let queue = running.open(|state| state.insert_queue(owner, Rc::clone(&list)));
+            Home {
+                home: running,
+                queue,
+                list,
+            }
         });
         Some(())
     }
 
     /// Why nobody can wait here now: outside any loop, or in another loop than the queue's.
     pub(crate) fn refusal(&self, primitive: &dyn Named) -> Error {
-        let home = self.home.get().map(|(home, _)| home);
+        let home = self.home.get().map(|known| &known.home);
         match Loop::current() {
             Some(running) if home.is_some_and(|home| !Rc::ptr_eq(home, &running)) => {
                 Error::Runtime(format!("{} {OTHER_LOOP}", primitive.name()).into())
@@ -214,7 +234,7 @@ impl Queue {
 
     fn wake_waiting(&self, n: usize) -> usize {
         match self.home.get() {
-            Some((home, queue)) => home.open(|state| state.wake(*queue, n)),
+            Some(known) => known.wake(self.keeps_place, n),
             None => 0,
         }
     }
@@ -223,9 +243,50 @@ impl Queue {
 impl Drop for Queue {
     fn drop(&mut self) {
         // Nobody is left in it: a place in the queue borrows from it.
-        if let Some((home, queue)) = self.home.take() {
+        if let Some(Home { home, queue, .. }) = self.home.take() {
             home.open(|state| state.queues.remove(queue.index()));
         }
+    }
+}
+
+impl Home {
+    /// A place at the end of the queue.
+    #[inline]
+    fn kind(&self, previous: Option<WaiterKey>, keeps_place: bool) -> Kind {
+        Kind::Queue {
+            queue: self.queue,
+            previous,
+            next: None,
+            keeps_place,
+        }
+    }
+
+    fn enter(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        if self.home.here.is_plain(cx.waker()) {
+            let own = self
+                .home
+                .open(|state| state.enter_by_own(self, keeps_place));
+            if own.is_some() {
+                return own;
+            }
+        }
+        self.enter_by_other(keeps_place, cx)
+    }
+
+    #[inline(never)]
+    fn enter_by_other(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        let waiter = self
+            .home
+            .open(|state| state.enter_by_other(self, keeps_place))?;
+        if self.home.here.keeps(cx.waker()) {
+            self.home.keep_waker(waiter, cx);
+        }
+        Some(waiter)
+    }
+
+    fn wake(&self, keeps_place: bool, n: usize) -> usize {
+        self.home
+            .open(|state| state.wake(&self.list, keeps_place, n))
     }
 }
 
@@ -256,8 +317,9 @@ impl Future for Waiting {
     type Output = Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let waiter = self.waiter.expect("polled again after its wake");
-        let settled = ready!(self.home.poll_waiter(waiter, cx));
+        let Self { home, waiter } = &mut *self;
+        let waiter = waiter.as_mut().expect("polled again after its wake");
+        let settled = ready!(home.poll_waiter(waiter, cx));
         if settled.is_gone() {
             self.waiter = None;
         }
@@ -274,24 +336,16 @@ impl Drop for Waiting {
 }
 
 impl Loop {
-    fn enter_queue(&self, queue: QueueKey, cx: &mut Context<'_>) -> Option<WaiterKey> {
-        let mut keeps_waker = false;
-        let waiter = self.open(|state| {
-            keeps_waker = state.here.keeps(cx.waker());
-            state.enter_queue(queue)
-        })?;
-        if keeps_waker {
-            self.keep_waker(waiter, cx);
-        }
-        Some(waiter)
-    }
-
     /// Polls a waiter, and removes it if it is done.
-    pub(crate) fn poll_waiter(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
+    pub(crate) fn poll_waiter(
+        &self,
+        waiter: &mut WaiterKey,
+        cx: &mut Context<'_>,
+    ) -> Poll<Settled> {
         let mut keeps_waker = false;
         let polled = self.open(|state| state.poll_waiter(waiter, cx.waker(), &mut keeps_waker));
         if keeps_waker {
-            self.keep_waker(waiter, cx);
+            self.keep_waker(*waiter, cx);
         }
         polled
     }
@@ -332,6 +386,8 @@ pub(crate) enum Kind {
         queue: QueueKey,
         previous: Option<WaiterKey>,
         next: Option<WaiterKey>,
+        /// Whether it keeps its place when it is done.
+        keeps_place: bool,
     },
     /// A timer.
     Sleep { timer: Option<TimerKey> },
@@ -347,11 +403,49 @@ pub(crate) enum Kind {
     Scope(Scope),
 }
 
-/// A waiter as the loop keeps it.
+/// What every waiter is. All that a task's own needs, since it is the eldest of its task, and stands in no scope.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiter {
     pub(crate) wake: Wake,
     pub(crate) kind: Kind,
+}
+
+impl Waiter {
+    /// In the slot of a task that waits for nothing.
+    pub(crate) const NONE: Self = Self {
+        wake: Wake::Woken,
+        kind: Kind::Foreign,
+    };
+
+    #[inline]
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self {
+            wake: Wake::Pending,
+            kind,
+        }
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        self.wake == Wake::Pending
+    }
+
+    /// Wakes it where it stands in a queue, if it is pending. Returns who stands behind it.
+    #[inline]
+    fn wake(&mut self) -> Option<Option<WaiterKey>> {
+        match (self.wake, self.kind) {
+            (Wake::Pending, Kind::Queue { next, .. }) => {
+                self.wake = Wake::Woken;
+                Some(next)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A waiter that is not its task's own: the second, one inside a `wait_for`, or polled by a combinator.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Other {
+    pub(crate) waiter: Waiter,
     /// Whom to queue. None once the task has ended and the future has survived it.
     pub(crate) task: Option<TaskKey>,
     /// The innermost `wait_for` around it.
@@ -365,38 +459,10 @@ pub(crate) struct Waiter {
     foreign: Option<WakerKey>,
 }
 
-impl Waiter {
-    pub(crate) fn is_pending(&self) -> bool {
-        self.wake == Wake::Pending
-    }
-
-    /// Whether the task awaits it, if the boundary around it was last polled in this step.
-    pub(crate) fn is_awaited(&self, step: u32) -> bool {
-        self.polled == step || self.foreign.is_some()
-    }
-}
-
-/// A queue of waiters as the loop keeps it.
-///
-/// Invariant: the list has `pending` waiters, and also the `woken` and the `cancelled` ones if they keep their place.
+/// A queue as the loop knows it.
 pub(crate) struct WaitList {
-    first: Option<WaiterKey>,
-    last: Option<WaiterKey>,
-    pending: u32,
-    woken: u32,
-    cancelled: u32,
-    keeps_place: bool,
+    list: Rc<List>,
     pub(crate) owner: Weak<dyn Named>,
-}
-
-impl WaitList {
-    fn count(&mut self, wake: Wake) -> &mut u32 {
-        match wake {
-            Wake::Pending => &mut self.pending,
-            Wake::Woken => &mut self.woken,
-            Wake::Cancelled => &mut self.cancelled,
-        }
-    }
 }
 
 /// The end of a wait.
@@ -437,136 +503,225 @@ impl Settled {
 }
 
 impl State {
-    pub(crate) fn insert_queue(&mut self, owner: Weak<dyn Named>, keeps_place: bool) -> QueueKey {
-        let list = WaitList {
-            first: None,
-            last: None,
-            pending: 0,
-            woken: 0,
-            cancelled: 0,
-            keeps_place,
-            owner,
-        };
-        QueueKey::new(self.queues.insert(list))
+    pub(crate) fn insert_queue(&mut self, owner: Weak<dyn Named>, list: Rc<List>) -> QueueKey {
+        QueueKey::new(self.queues.insert(WaitList { list, owner }))
     }
 
-    /// The key of the waiter that is inserted next.
-    pub(crate) fn next_waiter(&self) -> WaiterKey {
-        WaiterKey::new(self.waiters.next_index())
+    pub(crate) fn waiter(&self, key: WaiterKey) -> &Waiter {
+        match key.lodging() {
+            Lodging::Own(task) => &self.slot(task).own,
+            Lodging::Other(index) => &self.others[index].waiter,
+        }
     }
 
-    /// Makes a waiter of the running task, in the scope that is being polled.
-    pub(crate) fn insert_waiter(&mut self, kind: Kind) -> WaiterKey {
+    #[inline]
+    pub(crate) fn waiter_mut(&mut self, key: WaiterKey) -> &mut Waiter {
+        match key.lodging() {
+            Lodging::Own(task) => &mut self.slot_mut(task).own,
+            Lodging::Other(index) => &mut self.others[index].waiter,
+        }
+    }
+
+    /// A waiter that is known not to be its task's own: a scope, for one.
+    pub(crate) fn other(&self, key: WaiterKey) -> &Other {
+        match key.lodging() {
+            Lodging::Other(index) => &self.others[index],
+            Lodging::Own(_) => unreachable!("it has a record of its own"),
+        }
+    }
+
+    pub(crate) fn other_mut(&mut self, key: WaiterKey) -> &mut Other {
+        match key.lodging() {
+            Lodging::Other(index) => &mut self.others[index],
+            Lodging::Own(_) => unreachable!("it has a record of its own"),
+        }
+    }
+
+    /// Whom a waiter queues, unless that task has ended.
+    pub(crate) fn waiter_task(&self, key: WaiterKey) -> Option<TaskKey> {
+        match key.lodging() {
+            Lodging::Own(task) => (!self.slot(task).flags.has(DONE)).then_some(task),
+            Lodging::Other(index) => self.others[index].task,
+        }
+    }
+
+    /// How many waiters there are.
+    pub(crate) fn waiting(&self) -> usize {
+        let own = self.tasks.places().filter(|&(index, slot)| {
+            let own = WaiterKey::own(TaskKey::new(index));
+            slot.youngest.is_some_and(|youngest| {
+                youngest == own
+                    || self
+                        .second(TaskKey::new(index))
+                        .is_some_and(|second| self.other(second).older == Some(own))
+            })
+        });
+        self.others.len() + own.count()
+    }
+
+    /// The key of the waiter that the running task makes next, if one is running: its own, if it has no other yet, and none is
+    /// needed that knows its scope or a combinator's waker.
+    #[inline]
+    pub(crate) fn next_waiter(&mut self, waker: &Waker) -> Option<WaiterKey> {
+        let task = self.here.task.get()?;
+        if self.here.is_plain(waker) && self.tasks[task.index()].youngest.is_none() {
+            return Some(WaiterKey::own(task));
+        }
         self.draw_scopes();
-        self.insert_drawn(kind)
+        Some(self.next_other())
     }
 
-    /// The same, with the scopes drawn. Always inlined: a third of a hop is spent around here.
-    #[inline(always)]
-    fn insert_drawn(&mut self, kind: Kind) -> WaiterKey {
-        let key = self.next_waiter();
-        let older = self.adopt(key, self.here.task.get(), self.here.scope.get());
-        self.waiters.insert(Waiter {
-            wake: Wake::Pending,
-            kind,
-            task: self.here.task.get(),
-            scope: self.here.scope.get(),
+    fn next_other(&self) -> WaiterKey {
+        WaiterKey::other(self.others.next_index())
+    }
+
+    /// Makes the waiter whose key was said to be the next.
+    #[inline]
+    pub(crate) fn insert_waiter(&mut self, key: WaiterKey, kind: Kind) {
+        match key.lodging() {
+            Lodging::Own(task) => self.slot_mut(task).enter(key, kind),
+            Lodging::Other(_) => self.insert_other(key, Waiter::new(kind)),
+        }
+    }
+
+    /// Makes a waiter in the scope that is being polled.
+    fn insert_other(&mut self, key: WaiterKey, waiter: Waiter) {
+        let (task, scope) = (self.here.task.get(), self.here.scope.get());
+        let older = self.adopt(key, task, scope);
+        self.others.insert(Other {
+            waiter,
+            task,
+            scope,
             younger: None,
             older,
             polled: self.here.step.get(),
             foreign: None,
         });
+    }
+
+    /// Draws a scope around what is being polled.
+    pub(crate) fn insert_scope(&mut self, scope: Scope) -> WaiterKey {
+        let key = self.next_other();
+        self.insert_other(key, Waiter::new(Kind::Scope(scope)));
         key
     }
 
-    /// Joins a queue, unless no task of this loop is running.
+    /// Joins a queue with the running task's own waiter, if that is free.
     #[inline]
-    fn enter_queue(&mut self, queue: QueueKey) -> Option<WaiterKey> {
+    fn enter_by_own(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
+        let task = self.here.task.get()?;
+        let slot = &mut self.tasks[task.index()];
+        if slot.youngest.is_some() {
+            return None;
+        }
+        let key = WaiterKey::own(task);
+        let previous = home.list.last.replace(Some(key));
+        slot.enter(key, home.kind(previous, keeps_place));
+        self.link(&home.list, previous, key);
+        Some(key)
+    }
+
+    /// Joins a queue with another waiter, unless no task of this loop is running.
+    fn enter_by_other(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
         self.here.task.get()?;
         self.draw_scopes();
-        let key = self.next_waiter();
-        let list = &mut self.queues[queue.index()];
-        list.pending += 1;
-        let previous = list.last.replace(key);
+        let key = self.next_other();
+        let previous = home.list.last.replace(Some(key));
+        self.insert_waiter(key, home.kind(previous, keeps_place));
+        self.link(&home.list, previous, key);
+        Some(key)
+    }
+
+    #[inline]
+    fn link(&mut self, list: &List, previous: Option<WaiterKey>, key: WaiterKey) {
         match previous {
-            None => list.first = Some(key),
+            None => list.first.set(Some(key)),
             Some(previous) => *self.next_in_queue(previous) = Some(key),
         }
-        self.insert_drawn(Kind::Queue {
-            queue,
-            previous,
-            next: None,
-        });
-        Some(key)
     }
 
     /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
     #[inline]
-    fn wake(&mut self, queue: QueueKey, n: usize) -> usize {
-        let n = n.min(self.queues[queue.index()].pending as usize);
-        (0..n).take_while(|_| self.wake_head(queue)).count()
+    fn wake(&mut self, list: &List, keeps_place: bool, n: usize) -> usize {
+        let mut woken = 0;
+        while woken < n && self.wake_head(list, keeps_place) {
+            woken += 1;
+        }
+        woken
     }
 
     /// Wakes the waiter at the head of a queue, if it is pending.
     #[inline]
-    fn wake_head(&mut self, queue: QueueKey) -> bool {
-        let list = &mut self.queues[queue.index()];
-        let Some(first) = list.first else {
+    fn wake_head(&mut self, list: &List, keeps_place: bool) -> bool {
+        let Some(first) = list.first.get() else {
             return false;
         };
-        let waiter = &mut self.waiters[first.index()];
-        let (Wake::Pending, Kind::Queue { next, .. }) = (waiter.wake, &waiter.kind) else {
+        let (behind, step) = match first.lodging() {
+            Lodging::Own(task) => {
+                let slot = &mut self.tasks[task.index()];
+                let behind = slot.own.wake();
+                let queues = behind.is_some() && slot.flags.queue();
+                (behind, queues.then_some(task))
+            }
+            Lodging::Other(index) => (self.others[index].waiter.wake(), None),
+        };
+        let Some(next) = behind else {
             return false;
         };
-        let (task, next) = (waiter.task, *next);
-        let is_foreign = waiter.foreign.is_some();
-        waiter.wake = Wake::Woken;
-        list.pending -= 1;
-        list.woken += 1;
-        if !list.keeps_place {
-            list.first = next;
+        if !keeps_place {
+            list.first.set(next);
             match next {
-                None => list.last = None,
+                None => list.last.set(None),
                 Some(next) => *self.previous_in_queue(next) = None,
             }
         }
-        if let Some(task) = task {
-            self.queue_step(task, Cause::Waiter(first));
-        }
-        if is_foreign {
-            self.wake_foreign(first);
+        match step {
+            Some(task) => self.push_step(task),
+            None => self.let_go(first),
         }
         true
     }
 
+    /// Queues the task of a waiter that is done, and has the combinator woken that polls it, if one does.
+    #[inline]
+    fn let_go(&mut self, key: WaiterKey) {
+        match key.lodging() {
+            Lodging::Own(task) => self.queue_step(task, Cause::Waiter(key)),
+            Lodging::Other(index) => {
+                if let Some(task) = self.others[index].task {
+                    self.queue_step(task, Cause::Waiter(key));
+                }
+                self.wake_foreign(key);
+            }
+        }
+    }
+
     /// Lets a pending waiter go on, woken or cancelled.
     pub(crate) fn settle(&mut self, key: WaiterKey, wake: Wake) {
-        let waiter = &mut self.waiters[key.index()];
+        let waiter = self.waiter_mut(key);
         debug_assert!(waiter.is_pending(), "a waiter is settled once");
         waiter.wake = wake;
-        let task = waiter.task;
         if let Kind::Queue {
             queue,
             previous,
             next,
+            keeps_place,
         } = waiter.kind
         {
-            let list = &mut self.queues[queue.index()];
-            list.pending -= 1;
-            *list.count(wake) += 1;
-            if !list.keeps_place {
+            if wake == Wake::Cancelled {
+                let cancelled = &self.queues[queue.index()].list.cancelled;
+                cancelled.set(cancelled.get() + 1);
+            }
+            if !keeps_place {
                 self.unlink(queue, previous, next);
             }
         }
-        if let Some(task) = task {
-            self.queue_step(task, Cause::Waiter(key));
-        }
-        self.wake_foreign(key);
+        self.let_go(key);
     }
 
     /// Wakes the combinator that polls a waiter, if one does.
     pub(crate) fn wake_foreign(&mut self, key: WaiterKey) {
-        if let Some(foreign) = self.waiters[key.index()].foreign.take() {
+        if let Some(foreign) = self.other_mut(key).foreign.take() {
             self.outbox
                 .push(Errand::Wake(self.foreign.remove(foreign.index())));
         }
@@ -574,46 +729,95 @@ impl State {
 
     /// Takes a waiter out of everything, and says how it stood.
     pub(crate) fn remove(&mut self, key: WaiterKey) -> Wake {
-        self.take_out(key)
+        let waiter = match key.lodging() {
+            Lodging::Own(task) => self.take_out_own(task),
+            Lodging::Other(index) => self.take_out_other(index),
+        };
+        self.leave(waiter);
+        waiter.wake
     }
 
-    #[inline(always)]
-    fn take_out(&mut self, key: WaiterKey) -> Wake {
-        let waiter = self.waiters[key.index()];
-        self.waiters.free(key.index());
-        self.disown(&waiter);
+    /// A waiter that was taken out leaves what it waited for.
+    #[inline]
+    fn leave(&mut self, waiter: Waiter) {
         match waiter.kind {
+            // It was unlinked as it was woken.
+            Kind::Queue {
+                keeps_place: false, ..
+            } if waiter.wake == Wake::Woken => {}
             Kind::Queue {
                 queue,
                 previous,
                 next,
-            } => {
-                let list = &mut self.queues[queue.index()];
-                *list.count(waiter.wake) -= 1;
-                if list.keeps_place || waiter.wake == Wake::Pending {
-                    self.unlink(queue, previous, next);
-                }
-            }
+                keeps_place,
+            } => self.leave_queue(queue, waiter.wake, keeps_place, previous, next),
             Kind::Sleep { timer: Some(timer) }
             | Kind::Relay {
                 timer: Some(timer), ..
             } => self.wheel.cancel(timer),
             Kind::Join { task } => self.slot_mut(task).joiner = None,
-            Kind::Yield => {
-                self.yielders.retain(|&(_, yielder)| yielder != key);
-                if waiter.wake == Wake::Pending {
-                    self.here.forget_yield(waiter.polled);
-                }
-            }
-            Kind::Sleep { timer: None }
+            Kind::Yield
+            | Kind::Sleep { timer: None }
             | Kind::Relay { timer: None, .. }
             | Kind::Foreign
             | Kind::Scope(_) => {}
         }
-        if let Some(foreign) = waiter.foreign {
+    }
+
+    #[inline]
+    fn take_out_own(&mut self, task: TaskKey) -> Waiter {
+        let key = Some(WaiterKey::own(task));
+        let slot = &mut self.tasks[task.index()];
+        let waiter = slot.own;
+        if slot.youngest == key && !slot.flags.has(DONE) {
+            slot.youngest = None;
+        } else {
+            self.disown_own(task);
+        }
+        waiter
+    }
+
+    /// Takes a task's own waiter from among its waiters, if there are others, or if it has survived the task.
+    #[inline(never)]
+    fn disown_own(&mut self, task: TaskKey) {
+        let key = WaiterKey::own(task);
+        match self.second(task) {
+            Some(second) => self.other_mut(second).older = None,
+            None => self.slot_mut(task).youngest = None,
+        }
+        debug_assert!(self.slot(task).youngest != Some(key));
+        self.free_if_unused(task);
+    }
+
+    /// The eldest of a task's waiters after its own.
+    fn second(&self, task: TaskKey) -> Option<WaiterKey> {
+        let own = WaiterKey::own(task);
+        let mut second = self.slot(task).youngest.filter(|&youngest| youngest != own);
+        while let Some(older) = second.and_then(|key| self.other(key).older) {
+            if older == own {
+                break;
+            }
+            second = Some(older);
+        }
+        second
+    }
+
+    #[inline(never)]
+    fn take_out_other(&mut self, index: usize) -> Waiter {
+        let other = self.others[index];
+        self.others.free(index);
+        self.disown(&other);
+        if let Kind::Yield = other.waiter.kind {
+            let key = WaiterKey::other(index);
+            self.yielders.retain(|&(_, yielder)| yielder != key);
+            if other.waiter.is_pending() {
+                self.here.forget_yield(other.polled);
+            }
+        }
+        if let Some(foreign) = other.foreign {
             self.drop_foreign(foreign);
         }
-        waiter.wake
+        other.waiter
     }
 
     #[cold]
@@ -622,30 +826,117 @@ impl State {
             .push(Errand::Drop(self.foreign.remove(foreign.index())));
     }
 
-    #[inline(never)]
-    fn unlink(&mut self, queue: QueueKey, previous: Option<WaiterKey>, next: Option<WaiterKey>) {
-        match previous {
-            None => self.queues[queue.index()].first = next,
-            Some(previous) => *self.next_in_queue(previous) = next,
+    /// Takes a waiter that has been taken out from its queue, too, and from those who are counted there.
+    fn leave_queue(
+        &mut self,
+        queue: QueueKey,
+        wake: Wake,
+        keeps_place: bool,
+        previous: Option<WaiterKey>,
+        next: Option<WaiterKey>,
+    ) {
+        if wake == Wake::Cancelled {
+            let cancelled = &self.queues[queue.index()].list.cancelled;
+            cancelled.set(cancelled.get() - 1);
         }
+        if keeps_place || wake == Wake::Pending {
+            self.unlink(queue, previous, next);
+        }
+    }
+
+    fn unlink(&mut self, queue: QueueKey, previous: Option<WaiterKey>, next: Option<WaiterKey>) {
+        self.set_next(queue, previous, next);
+        self.set_previous(queue, next, previous);
+    }
+
+    /// Makes a waiter the next after another in a queue, or its first.
+    fn set_next(
+        &mut self,
+        queue: QueueKey,
+        previous: Option<WaiterKey>,
+        waiter: Option<WaiterKey>,
+    ) {
+        match previous {
+            None => self.queues[queue.index()].list.first.set(waiter),
+            Some(previous) => *self.next_in_queue(previous) = waiter,
+        }
+    }
+
+    /// Makes a waiter the one before another in a queue, or its last.
+    fn set_previous(
+        &mut self,
+        queue: QueueKey,
+        next: Option<WaiterKey>,
+        waiter: Option<WaiterKey>,
+    ) {
         match next {
-            None => self.queues[queue.index()].last = previous,
-            Some(next) => *self.previous_in_queue(next) = previous,
+            None => self.queues[queue.index()].list.last.set(waiter),
+            Some(next) => *self.previous_in_queue(next) = waiter,
         }
     }
 
     fn next_in_queue(&mut self, key: WaiterKey) -> &mut Option<WaiterKey> {
-        match &mut self.waiters[key.index()].kind {
+        match &mut self.waiter_mut(key).kind {
             Kind::Queue { next, .. } => next,
             _ => unreachable!("a queue links only those who stand in it"),
         }
     }
 
     fn previous_in_queue(&mut self, key: WaiterKey) -> &mut Option<WaiterKey> {
-        match &mut self.waiters[key.index()].kind {
+        match &mut self.waiter_mut(key).kind {
             Kind::Queue { previous, .. } => previous,
             _ => unreachable!("a queue links only those who stand in it"),
         }
+    }
+
+    /// Gives a task's own waiter a record of its own, since it has wandered to another task, into a `wait_for`, or into a
+    /// combinator. Whoever knows it is told its new name.
+    #[cold]
+    fn move_out(&mut self, task: TaskKey) -> WaiterKey {
+        let slot = self.slot(task);
+        let (waiter, done) = (slot.own, slot.flags.has(DONE));
+        let polled = match slot.flags.has(POLLED) {
+            true => slot.last_step,
+            false => slot.last_step.wrapping_sub(1),
+        };
+        let key = self.next_other();
+        let younger = self.second(task);
+        match younger {
+            Some(younger) => self.other_mut(younger).older = Some(key),
+            None => self.slot_mut(task).youngest = (!done).then_some(key),
+        }
+        self.others.insert(Other {
+            waiter,
+            task: (!done).then_some(task),
+            scope: None,
+            younger,
+            older: None,
+            polled,
+            foreign: None,
+        });
+        match waiter.kind {
+            Kind::Queue {
+                queue,
+                previous,
+                next,
+                keeps_place,
+            } => {
+                if keeps_place || waiter.is_pending() {
+                    self.set_next(queue, previous, Some(key));
+                    self.set_previous(queue, next, Some(key));
+                }
+            }
+            Kind::Sleep { timer } | Kind::Relay { timer, .. } => {
+                if let Some(timer) = timer {
+                    self.wheel.set_payload(timer, key);
+                }
+            }
+            Kind::Join { task } => self.slot_mut(task).joiner = Some(key),
+            Kind::Foreign => {}
+            Kind::Yield | Kind::Scope(_) => unreachable!("these are nobody's own"),
+        }
+        self.free_if_unused(task);
+        key
     }
 
     /// Polls a waiter. What most polls find, a wake and nothing else, comes first. If it is pending, says whether the waker
@@ -653,36 +944,45 @@ impl State {
     #[inline]
     fn poll_waiter(
         &mut self,
-        key: WaiterKey,
+        key: &mut WaiterKey,
         waker: &Waker,
         keeps_waker: &mut bool,
     ) -> Poll<Settled> {
-        let woken = self.waiters[key.index()].wake == Wake::Woken;
-        if woken && self.here.calm.get() {
-            self.take_out(key);
-            return Poll::Ready(Settled::Woken);
+        if let (Lodging::Own(task), true) = (key.lodging(), self.here.calm.get()) {
+            if let Some(waiter) = self.tasks[task.index()].take_woken(*key) {
+                self.leave(waiter);
+                return Poll::Ready(Settled::Woken);
+            }
         }
-        let polled = self.poll_unusual(key);
-        *keeps_waker = polled.is_pending() && self.wants_waker(key, waker);
+        let polled = self.poll_unusual(key, waker);
+        *keeps_waker = polled.is_pending() && self.wants_waker(*key, waker);
         polled
     }
 
     #[inline(never)]
-    fn poll_unusual(&mut self, key: WaiterKey) -> Poll<Settled> {
+    fn poll_unusual(&mut self, key: &mut WaiterKey, waker: &Waker) -> Poll<Settled> {
         // Else it is another executor, or a loop that has ended.
         let Some(current) = self.here.task.get() else {
             return Poll::Ready(Settled::NoLoop);
         };
-        let waiter = &mut self.waiters[key.index()];
-        let was_pending =
-            mem::replace(&mut waiter.polled, self.here.step.get()) != self.here.step.get();
-        let wake = waiter.wake;
+        let wake = self.waiter(*key).wake;
+        let was_pending = self.mark_polled(*key);
         let settled = match wake {
             Wake::Pending => {
                 self.draw_scopes();
-                let waiter = &self.waiters[key.index()];
-                if waiter.task != Some(current) || waiter.scope != self.here.scope.get() {
-                    self.move_here(key);
+                match key.lodging() {
+                    Lodging::Own(task) if task == current && self.here.is_plain(waker) => {}
+                    Lodging::Own(task) => {
+                        *key = self.move_out(task);
+                        self.other_mut(*key).polled = self.here.step.get();
+                        self.move_here(*key);
+                    }
+                    Lodging::Other(index) => {
+                        let other = &self.others[index];
+                        if other.task != Some(current) || other.scope != self.here.scope.get() {
+                            self.move_here(*key);
+                        }
+                    }
                 }
                 return Poll::Pending;
             }
@@ -695,25 +995,45 @@ impl State {
         if settled != Settled::Woken {
             self.delivered();
         }
-        self.remove(key);
+        self.remove(*key);
         Poll::Ready(settled)
+    }
+
+    /// A waiter is polled in this step. Says whether it was pending before.
+    fn mark_polled(&mut self, key: WaiterKey) -> bool {
+        let step = self.here.step.get();
+        match key.lodging() {
+            Lodging::Own(task) => {
+                let is_running = self.here.is(task);
+                let flags = &mut self.slot_mut(task).flags;
+                let was_polled = is_running && flags.has(POLLED);
+                if is_running {
+                    flags.set(POLLED);
+                }
+                !was_polled
+            }
+            Lodging::Other(index) => mem::replace(&mut self.others[index].polled, step) != step,
+        }
     }
 
     /// Whether a pending waiter was polled with a combinator's waker that it does not keep yet.
     pub(crate) fn wants_waker(&self, key: WaiterKey, waker: &Waker) -> bool {
-        match self.waiters[key.index()].foreign {
-            None => self.here.keeps(waker),
-            Some(foreign) => !self.foreign[foreign.index()].will_wake(waker),
+        match key.lodging() {
+            Lodging::Own(_) => false,
+            Lodging::Other(index) => match self.others[index].foreign {
+                None => self.here.keeps(waker),
+                Some(foreign) => !self.foreign[foreign.index()].will_wake(waker),
+            },
         }
     }
 
     /// Keeps a combinator's waker with a waiter, and returns the one that it had before.
     fn keep_waker(&mut self, key: WaiterKey, waker: Waker) -> Option<Waker> {
-        match self.waiters[key.index()].foreign {
+        match self.other(key).foreign {
             Some(foreign) => Some(mem::replace(&mut self.foreign[foreign.index()], waker)),
             None => {
                 let foreign = WakerKey::new(self.foreign.insert(waker));
-                self.waiters[key.index()].foreign = Some(foreign);
+                self.other_mut(key).foreign = Some(foreign);
                 None
             }
         }
@@ -729,12 +1049,13 @@ impl State {
 
     /// A bare yield begins that was polled with a combinator's waker, which is woken when the next step begins.
     pub(crate) fn yield_inside(&mut self) -> WaiterKey {
-        let waiter = self.insert_waiter(Kind::Yield);
+        let key = self.next_other();
+        self.insert_other(key, Waiter::new(Kind::Yield));
         if let Some(current) = self.here.task.get() {
-            self.yielders.push((current, waiter));
+            self.yielders.push((current, key));
             self.slot_mut(current).flags.set(YIELDED_INSIDE);
         }
-        waiter
+        key
     }
 
     /// Has the scopes around know that something in them yields.
@@ -743,7 +1064,7 @@ impl State {
         let mut scope = self.here.scope.get();
         while let Some(key) = scope {
             self.scope_flags(key).set(YIELDING);
-            scope = self.waiters[key.index()].scope;
+            scope = self.other(key).scope;
         }
     }
 
@@ -773,7 +1094,7 @@ impl State {
         let mut scope = self.here.scope.get();
         while let Some(key) = scope {
             settle_request(self.scope_flags(key));
-            scope = self.waiters[key.index()].scope;
+            scope = self.other(key).scope;
         }
         if let Some(current) = self.here.task.get() {
             settle_request(&mut self.slot_mut(current).flags);
@@ -784,9 +1105,9 @@ impl State {
     fn boundaries(&self) -> impl Iterator<Item = Flags> {
         let mut scope = self.here.scope.get();
         let scopes = std::iter::from_fn(move || {
-            let waiter = &self.waiters[scope?.index()];
-            scope = waiter.scope;
-            match &waiter.kind {
+            let drawn = self.other(scope?);
+            scope = drawn.scope;
+            match &drawn.waiter.kind {
                 Kind::Scope(scope) => Some(scope.flags),
                 _ => unreachable!("a scope is a scope"),
             }
@@ -806,11 +1127,10 @@ impl State {
         let mut next = self.list(youngest, step, &mut todo);
         let mut told = false;
         while let Some(key) = next {
-            let waiter = &self.waiters[key.index()];
+            let waiter = self.waiter(key);
             match &waiter.kind {
                 Kind::Scope(scope) => {
-                    let (youngest, polled) = (scope.youngest, waiter.polled);
-                    next = self.list(youngest, polled, &mut todo);
+                    next = self.list(scope.youngest, self.other(key).polled, &mut todo);
                     continue;
                 }
                 _ if !waiter.is_pending() => {}
@@ -834,9 +1154,8 @@ impl State {
     ) -> Option<WaiterKey> {
         let mut next = youngest;
         while let Some(key) = next {
-            let waiter = &self.waiters[key.index()];
-            next = waiter.older;
-            if waiter.is_awaited(step) {
+            next = self.older(key);
+            if self.is_awaited(key, step) {
                 if next.is_none() {
                     return Some(key);
                 }
@@ -844,6 +1163,25 @@ impl State {
             }
         }
         list.pop()
+    }
+
+    /// The next older of the waiters of the same task and scope.
+    pub(crate) fn older(&self, key: WaiterKey) -> Option<WaiterKey> {
+        match key.lodging() {
+            Lodging::Own(_) => None,
+            Lodging::Other(index) => self.others[index].older,
+        }
+    }
+
+    /// Whether the task awaits a waiter, if the boundary around it was last polled in this step.
+    fn is_awaited(&self, key: WaiterKey, step: u32) -> bool {
+        match key.lodging() {
+            Lodging::Own(task) => self.slot(task).flags.has(POLLED),
+            Lodging::Other(index) => {
+                let other = &self.others[index];
+                other.polled == step || other.foreign.is_some()
+            }
+        }
     }
 
     /// Makes a waiter the youngest among those of a task and a scope. Returns the one that was it before.
@@ -855,20 +1193,28 @@ impl State {
         scope: Option<WaiterKey>,
     ) -> Option<WaiterKey> {
         let older = self.youngest(task, scope)?.replace(key)?;
-        self.waiters[older.index()].younger = Some(key);
+        self.set_younger(older, Some(key));
         Some(older)
     }
 
     /// Takes a waiter from among those of its task and scope: closes the gap that it leaves in their list.
     #[inline]
-    fn disown(&mut self, waiter: &Waiter) {
+    fn disown(&mut self, waiter: &Other) {
         if let Some(older) = waiter.older {
-            self.waiters[older.index()].younger = waiter.younger;
+            self.set_younger(older, waiter.younger);
         }
         if let Some(younger) = waiter.younger {
-            self.waiters[younger.index()].older = waiter.older;
+            self.other_mut(younger).older = waiter.older;
         } else if let Some(youngest) = self.youngest(waiter.task, waiter.scope) {
             *youngest = waiter.older;
+        }
+    }
+
+    fn set_younger(&mut self, key: WaiterKey, younger: Option<WaiterKey>) {
+        match key.lodging() {
+            // It is the eldest, and found by a walk.
+            Lodging::Own(_) => {}
+            Lodging::Other(index) => self.others[index].younger = younger,
         }
     }
 
@@ -880,7 +1226,7 @@ impl State {
         scope: Option<WaiterKey>,
     ) -> Option<&mut Option<WaiterKey>> {
         match scope {
-            Some(scope) => match &mut self.waiters[scope.index()].kind {
+            Some(scope) => match &mut self.other_mut(scope).waiter.kind {
                 Kind::Scope(scope) => Some(&mut scope.youngest),
                 _ => unreachable!("a scope is a scope"),
             },
@@ -899,32 +1245,38 @@ impl State {
         task: Option<TaskKey>,
         scope: Option<WaiterKey>,
     ) {
-        let waiter = self.waiters[key.index()];
-        self.disown(&waiter);
+        let other = *self.other(key);
+        self.disown(&other);
         let older = self.adopt(key, task, scope);
-        self.waiters[key.index()] = Waiter {
+        *self.other_mut(key) = Other {
             task,
             scope,
             younger: None,
             older,
-            ..waiter
+            ..other
         };
     }
 
-    /// Cuts the waiters that survive their task from it.
+    /// Cuts the waiters that survive their task from it, but for its own, which goes with the slot.
     pub(crate) fn detach_waiters(&mut self, task: TaskKey) {
+        let own = WaiterKey::own(task);
         let mut lists = Vec::new();
         let mut next = self.slot_mut(task).youngest.take();
         let mut inside = false;
         while let Some(key) = next {
-            let waiter = &mut self.waiters[key.index()];
-            waiter.task = None;
-            next = waiter.older;
-            if !inside {
-                (waiter.younger, waiter.older) = (None, None);
-            }
-            if let Kind::Scope(scope) = &waiter.kind {
-                lists.extend(scope.youngest);
+            if key == own {
+                self.slot_mut(task).youngest = Some(own);
+                next = None;
+            } else {
+                let other = self.other_mut(key);
+                other.task = None;
+                next = other.older;
+                if !inside {
+                    (other.younger, other.older) = (None, None);
+                }
+                if let Kind::Scope(scope) = &other.waiter.kind {
+                    lists.extend(scope.youngest);
+                }
             }
             if next.is_none() {
                 next = lists.pop();
@@ -939,9 +1291,8 @@ impl State {
         let mut next = self.list(youngest, step, &mut todo);
         let mut awaited = Vec::new();
         while let Some(key) = next {
-            let waiter = &self.waiters[key.index()];
-            if let Kind::Scope(scope) = &waiter.kind {
-                next = self.list(scope.youngest, waiter.polled, &mut todo);
+            if let Kind::Scope(scope) = &self.waiter(key).kind {
+                next = self.list(scope.youngest, self.other(key).polled, &mut todo);
             } else {
                 awaited.push(key);
                 next = todo.pop();
@@ -957,7 +1308,7 @@ impl State {
     }
 
     fn wait(&self, waiter: WaiterKey) -> Wait {
-        match &self.waiters[waiter.index()].kind {
+        match &self.waiter(waiter).kind {
             Kind::Queue { queue, .. } => {
                 Wait::Primitive(Weak::clone(&self.queues[queue.index()].owner))
             }

@@ -1,6 +1,42 @@
-//! Names for what a loop keeps in its slabs: a number of 32 bits, of a type of its own, with room for `None`.
+//! Names for what a loop keeps by number: 32 bits, of a type of its own, with room for `None`.
 
 use std::num::NonZeroU32;
+
+/// Names a waiter until it is removed: the own one of a task, by the task's number, or another by a number with this bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct WaiterKey(NonZeroU32);
+
+const OTHER: u32 = 1 << 31;
+
+/// Where a waiter is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Lodging {
+    /// In the slot of its task.
+    Own(TaskKey),
+    /// At this index among the others.
+    Other(usize),
+}
+
+impl WaiterKey {
+    /// The key of a task's own waiter.
+    #[inline]
+    pub(crate) fn own(task: TaskKey) -> Self {
+        Self(task.0)
+    }
+
+    /// The key of another waiter.
+    pub(crate) fn other(index: usize) -> Self {
+        Self(TaskKey::new(index).0 | OTHER)
+    }
+
+    #[inline]
+    pub(crate) fn lodging(self) -> Lodging {
+        match self.0.get() & OTHER {
+            0 => Lodging::Own(TaskKey(self.0)),
+            _ => Lodging::Other((self.0.get() & !OTHER) as usize - 1),
+        }
+    }
+}
 
 macro_rules! keys {
     ($($(#[$doc:meta])* $name:ident)*) => {$(
@@ -12,10 +48,10 @@ macro_rules! keys {
             /// The key of what a slab keeps at this index.
             ///
             /// # Panics
-            /// If the slab holds 2^32 - 1 things. They would not fit into memory.
+            /// If there are 2^31 things. They would not fit into memory.
             pub(crate) fn new(index: usize) -> Self {
-                let number = u32::try_from(index + 1).ok().and_then(NonZeroU32::new);
-                Self(number.expect("fewer than 2^32 - 1 of a kind"))
+                let number = u32::try_from(index + 1).ok().filter(|&number| number < OTHER);
+                Self(number.and_then(NonZeroU32::new).expect("fewer than 2^31 of a kind"))
             }
 
             pub(crate) fn index(self) -> usize {
@@ -28,8 +64,6 @@ macro_rules! keys {
 keys! {
     /// Names a task until it has ended and the last handle to it is gone.
     TaskKey
-    /// Names a waiter until it is removed.
-    WaiterKey
     /// Names a combinator's waker until the waiter that keeps it is removed.
     WakerKey
     /// Names a queue of waiters until its primitive is gone.

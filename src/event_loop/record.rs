@@ -138,7 +138,7 @@ impl State {
 
     /// What let a waiter go.
     fn cause_of(&mut self, waiter: WaiterKey) -> Option<trace::Cause> {
-        let waiter = &self.waiters[waiter.index()];
+        let waiter = self.waiter(waiter);
         if waiter.wake == Wake::Cancelled {
             let requester = self.journal.as_ref().and_then(|journal| journal.requester);
             return Some(match requester {
@@ -186,9 +186,10 @@ impl State {
 
     /// The timer of a waiter runs.
     #[cold]
-    pub(super) fn write_timer(&mut self, waiter: WaiterKey) {
-        let waiter = &self.waiters[waiter.index()];
-        if let (Some(task), false) = (waiter.task, matches!(waiter.kind, Kind::Relay { .. })) {
+    pub(super) fn write_timer(&mut self, key: WaiterKey) {
+        let waiter = *self.waiter(key);
+        let task = self.waiter_task(key);
+        if let (Some(task), false) = (task, matches!(waiter.kind, Kind::Relay { .. })) {
             self.write(Some(task), EventKind::TimerFired);
         }
     }
@@ -210,7 +211,7 @@ impl State {
     }
 
     fn wait_of(&mut self, waiter: WaiterKey) -> trace::Wait {
-        let waiter = &self.waiters[waiter.index()];
+        let waiter = self.waiter(waiter);
         match waiter.kind {
             Kind::Queue { queue, .. } => {
                 let owner = Weak::clone(&self.queues[queue.index()].owner);

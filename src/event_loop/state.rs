@@ -24,7 +24,7 @@ use crate::{
     error::Error,
     task::{Flags, Slot},
     trace::Requester,
-    waiter::{Kind, WaitList, Waiter, Wake},
+    waiter::{Kind, Other, WaitList, Wake},
 };
 
 /// Something that runs user code, and so waits until the state is closed.
@@ -65,7 +65,8 @@ pub(crate) struct State {
     /// How many tasks have not ended.
     pub(crate) alive: usize,
 
-    pub(crate) waiters: Arena<Waiter>,
+    /// The waiters that are not their tasks' own.
+    pub(crate) others: Arena<Other>,
     pub(crate) queues: Slab<WaitList>,
     /// Wakers of combinators, kept by the waiters that were polled with them.
     pub(crate) foreign: Slab<Waker>,
@@ -101,7 +102,7 @@ impl State {
             names: HashMap::new(),
             created: 0,
             alive: 0,
-            waiters: Arena::new(),
+            others: Arena::new(),
             queues: Slab::new(),
             foreign: Slab::new(),
             outbox: Vec::new(),
@@ -158,7 +159,7 @@ impl State {
         if self.journal.is_some() {
             self.write_timer(key);
         }
-        match &mut self.waiters[key.index()].kind {
+        match &mut self.waiter_mut(key).kind {
             Kind::Relay { hops, .. } if *hops > 0 => {
                 *hops -= 1;
                 return self.ready.push(Handle::Timer(timer));
@@ -195,7 +196,7 @@ impl State {
     }
 
     pub(crate) fn wake_if_pending(&mut self, key: WaiterKey) {
-        if self.waiters[key.index()].is_pending() {
+        if self.waiter(key).is_pending() {
             self.settle(key, Wake::Woken);
         }
     }

@@ -67,7 +67,7 @@ impl State {
             Handle::Step(task) => (!self.slot(task).flags.has(DONE)).then_some(task),
             Handle::Timer(timer) => {
                 let waiter = self.wheel.payload(timer)?;
-                self.waiters[waiter.index()].task
+                self.waiter_task(waiter)
             }
         }
     }
@@ -78,8 +78,7 @@ impl State {
             return Vec::new();
         };
         let due = self.wheel.due_at(earliest).into_iter();
-        due.filter_map(|waiter| self.waiters[waiter.index()].task)
-            .collect()
+        due.filter_map(|waiter| self.waiter_task(waiter)).collect()
     }
 
     /// How the tasks stand that have not ended, in the order of creation.
@@ -100,14 +99,14 @@ impl State {
 
     /// A few numbers that tell one state from another.
     pub(crate) fn fingerprint(&self) -> [u64; 3] {
-        [self.created, self.alive as u64, self.waiters.len() as u64]
+        [self.created, self.alive as u64, self.waiting() as u64]
     }
 
     fn begin_anew(&mut self) -> bool {
         self.created = 0;
         self.here.step.set(0);
         self.tasks.is_empty()
-            && self.waiters.is_empty()
+            && self.waiting() == 0
             && self.queues.is_empty()
             && self.wheel.rewind()
     }

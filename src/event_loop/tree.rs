@@ -198,7 +198,7 @@ impl State {
         let awaited = self.awaited(slot.youngest, slot.last_step);
         let awaits = awaited
             .iter()
-            .filter_map(|waiter| match self.waiters[waiter.index()].kind {
+            .filter_map(|waiter| match self.waiter(*waiter).kind {
                 Kind::Join { task } => Some(task),
                 _ => None,
             });

@@ -175,6 +175,11 @@ impl<P: Copy> Wheel<P> {
         self.timers[key.index()].deadline
     }
 
+    /// Says anew what a timer is for.
+    pub(crate) fn set_payload(&mut self, key: TimerKey, payload: P) {
+        self.timers[key.index()].payload = payload;
+    }
+
     /// Forgets a timer whose handle has run.
     pub(crate) fn remove_due(&mut self, key: TimerKey) {
         debug_assert!(

@@ -103,7 +103,7 @@ impl<G: Gate> Passing<G> {
     fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Settled> {
         let gate = self.gate.as_ref().expect(AGAIN);
         let waiters = gate.waiters();
-        let Some(waiter) = self.waiter else {
+        let Some(waiter) = &mut self.waiter else {
             self.waiter = waiters.enter(cx);
             if self.waiter.is_none() {
                 self.waiter = waiters.enter_first(Rc::clone(gate) as _, cx);
