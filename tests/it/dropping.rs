@@ -2,9 +2,8 @@
 
 use crate::{kit::*, scene::*};
 use futures::{
-    FutureExt, TryStreamExt,
-    future::{LocalBoxFuture, join_all, select},
-    stream::FuturesUnordered,
+    FutureExt,
+    future::{LocalBoxFuture, select},
 };
 use soloop::{
     Barrier, BoundedSemaphore, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Task,

@@ -69,11 +69,12 @@ fn no_code_needs_threads_files_or_the_network() {
             "available_parallelism",
             "fs",
             "net",
-            "process",
             "os"
         ]),
         files([])
     );
+    // A trace of Chrome's has processes.
+    assert_eq!(files_with(&["process"]), files(["trace/chrome.rs"]));
     // `SOLOOP_REPLAY`, which no test has set where there is no environment.
     assert_eq!(files_with(&["env"]), files(["testing/explorer.rs"]));
     // `panicking` is all that is asked about a thread; the rest is the docs' examples.
