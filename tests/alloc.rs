@@ -345,4 +345,25 @@ mod a_steady_state_keeps_nothing {
         });
         assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
     }
+
+    /// Such a timeout has a waiter of its own, and no time to come back to it.
+    #[test]
+    fn of_timeouts_that_are_ready_at_once_with_something_begun_inside() {
+        let grown = measured_in_a_steady_state(|event_loop| {
+            let never = Event::new();
+            tasks(event_loop, 1, move || {
+                let wait = never.wait();
+                async {
+                    let inside = async {
+                        futures::pin_mut!(wait);
+                        futures::future::select(wait, std::future::ready(())).await;
+                        Ok(())
+                    };
+                    wait_for(inside, MS).await?;
+                    a_turn().await
+                }
+            });
+        });
+        assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
+    }
 }

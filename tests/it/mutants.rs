@@ -211,6 +211,17 @@ fn a_name_goes_with_its_task() -> Result<()> {
     })
 }
 
+/// Of one loop and of another, in which it has the same number.
+#[test]
+fn handles_are_equal_when_they_are_to_the_same_task() {
+    let loops = [(); 2].map(|()| EventLoop::with_virtual_clock());
+    let tasks = [0, 0, 1].map(|index: usize| loops[index].create_task(nap(1)));
+    let [handle, beside, elsewhere] = tasks.each_ref().map(soloop::Task::handle);
+    assert_eq!(handle, tasks[0].handle());
+    assert_ne!(handle, beside);
+    assert_ne!(handle, elsewhere);
+}
+
 /// A loop that waits does so without looking at the clock all the while.
 #[test]
 fn a_wait_for_the_next_deadline_takes_one_turn() {

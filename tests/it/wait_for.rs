@@ -591,7 +591,12 @@ mod wandering {
             let slot = Rc::new(RefCell::new(None));
             let given = slot.clone();
             let first = create_task(async move {
-                let mut timeout = wait_for(Event::new().wait(), secs(1)).boxed_local();
+                let inside = async {
+                    let told = Event::new().wait().await;
+                    note(me().cancelling());
+                    told
+                };
+                let mut timeout = wait_for(inside, secs(1)).boxed_local();
                 start(&mut timeout).await;
                 given.replace(Some(timeout));
                 tell("first", nap(3)).await?;
@@ -602,7 +607,10 @@ mod wandering {
             nothing_is_left().await?;
             first.await
         });
-        assert_eq!(trace, "wait_for TimeoutError 0 then ok first ok 0 then ok");
+        assert_eq!(
+            trace,
+            "1 wait_for TimeoutError 0 then ok first ok 0 then ok"
+        );
     }
 
     /// A cancel in the turn of its own deadline still counts, whatever the timeout that went away has asked for.
