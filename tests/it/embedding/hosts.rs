@@ -385,7 +385,9 @@ mod cost_nothing_while_idle {
             let polls = Rc::new(Cell::new(0));
             WORK.set((0, 0));
             assert!(host(EventLoop::new(), waiting(Rc::clone(&polls))).is_ok());
-            assert_eq!((polls.get(), WORK.get()), (40, (4, 2)), "{name}");
+            // Less if the machine is so slow that two of them come at once.
+            let (work, sleeps) = WORK.get();
+            assert_eq!((polls.get(), work <= 4, sleeps <= 2), (40, true, true), "{name}");
         }
     }
 
@@ -395,7 +397,7 @@ mod cost_nothing_while_idle {
         let polls = Rc::new(Cell::new(0));
         WORK.set((0, 0));
         assert!(under_turns(EventLoop::new(), waiting(Rc::clone(&polls))).is_ok());
-        assert_eq!((polls.get(), WORK.get().0), (40, 9));
+        assert_eq!((polls.get(), WORK.get().0 <= 9), (40, true));
     }
 
     #[test]
