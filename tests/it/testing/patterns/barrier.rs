@@ -1,5 +1,7 @@
 //! `Barrier`.
 
+use std::{cell::Cell, rc::Rc};
+
 use soloop::{Barrier, Error, Result, create_task, testing::Probe, wait_for};
 
 use super::{assert_idle, hold, join, one_blow};
@@ -15,21 +17,12 @@ fn or_sent_away<T>(passed: Result<T>) -> Result<()> {
     }
 }
 
-/// So many tasks that pass so many times, until they are sent away.
-async fn pass(barrier: Barrier, times: usize) -> Result<()> {
-    for _ in 0..times {
-        match barrier.wait().await {
-            Ok(_) => {}
-            sent_away => return or_sent_away(sent_away),
-        }
-    }
-    Ok(())
+async fn pass(barrier: Barrier) -> Result<()> {
+    or_sent_away(barrier.wait().await)
 }
 
-/// Sends away whoever is left, and mends the barrier.
-async fn close(probe: &Probe, barrier: &Barrier) -> Result<()> {
-    probe.settled().await?;
-    barrier.abort().await?;
+/// Sends away whoever is left in vain.
+async fn clear(probe: &Probe, barrier: &Barrier) -> Result<()> {
     probe.settled().await?;
     barrier.reset().await
 }
@@ -38,8 +31,8 @@ async fn close(probe: &Probe, barrier: &Barrier) -> Result<()> {
 fn is_passed_by_two() {
     hold(&one_blow(), |probe| async move {
         let barrier = Barrier::new(2)?;
-        let tasks = [(); 2].map(|()| create_task(pass(barrier.clone(), 1)));
-        close(&probe, &barrier).await?;
+        let tasks = [(); 2].map(|()| create_task(pass(barrier.clone())));
+        clear(&probe, &barrier).await?;
         join(tasks).await?;
         assert_idle(&barrier, EMPTY);
         Ok(())
@@ -50,8 +43,8 @@ fn is_passed_by_two() {
 fn is_passed_by_three() {
     hold(&one_blow(), |probe| async move {
         let barrier = Barrier::new(3)?;
-        let tasks = [(); 3].map(|()| create_task(pass(barrier.clone(), 1)));
-        close(&probe, &barrier).await?;
+        let tasks = [(); 3].map(|()| create_task(pass(barrier.clone())));
+        clear(&probe, &barrier).await?;
         join(tasks).await?;
         assert_idle(&barrier, "<Barrier [filling, waiters:0/3]>");
         Ok(())
@@ -61,9 +54,23 @@ fn is_passed_by_three() {
 #[test]
 fn is_passed_again_by_those_who_have_just_left() {
     hold(&one_blow(), |probe| async move {
-        let barrier = Barrier::new(2)?;
-        let tasks = [(); 2].map(|()| create_task(pass(barrier.clone(), 2)));
-        close(&probe, &barrier).await?;
+        let (barrier, arrived) = (Barrier::new(2)?, Rc::new(Cell::new([0; 2])));
+        let tasks = [(); 2].map(|()| {
+            let (barrier, arrived) = (barrier.clone(), Rc::clone(&arrived));
+            create_task(async move {
+                for round in 0..2 {
+                    let mut counts = arrived.get();
+                    counts[round] += 1;
+                    arrived.set(counts);
+                    match barrier.wait().await {
+                        Ok(_) => assert_eq!(arrived.get()[round], 2, "nobody passes alone"),
+                        sent_away => return or_sent_away(sent_away),
+                    }
+                }
+                Ok(())
+            })
+        });
+        clear(&probe, &barrier).await?;
         join(tasks).await?;
         assert_idle(&barrier, EMPTY);
         Ok(())
@@ -74,11 +81,11 @@ fn is_passed_again_by_those_who_have_just_left() {
 fn drains_before_a_third_comes_in() {
     hold(&one_blow(), |probe| async move {
         let barrier = Barrier::new(2)?;
-        let tasks = [(); 3].map(|()| create_task(pass(barrier.clone(), 1)));
+        let tasks = [(); 3].map(|()| create_task(pass(barrier.clone())));
         probe.settled().await?;
         let waiting = tasks.iter().filter(|task| !task.done()).count();
         assert_eq!(barrier.n_waiting(), waiting);
-        close(&probe, &barrier).await?;
+        clear(&probe, &barrier).await?;
         join(tasks).await?;
         assert_idle(&barrier, EMPTY);
         Ok(())
@@ -86,14 +93,16 @@ fn drains_before_a_third_comes_in() {
 }
 
 #[test]
-fn is_reset_while_one_waits() {
+fn is_reset_while_one_waits_and_another_comes() {
     hold(&one_blow(), |probe| async move {
         let barrier = Barrier::new(2)?;
-        let task = create_task(pass(barrier.clone(), 2));
-        let reset = create_task(barrier.reset());
-        probe.settled().await?;
-        close(&probe, &barrier).await?;
-        join([task, reset]).await?;
+        let tasks = [
+            create_task(pass(barrier.clone())),
+            create_task(barrier.reset()),
+            create_task(pass(barrier.clone())),
+        ];
+        clear(&probe, &barrier).await?;
+        join(tasks).await?;
         assert_idle(&barrier, EMPTY);
         Ok(())
     });
@@ -104,12 +113,12 @@ fn is_reset_while_it_drains() {
     hold(&one_blow(), |probe| async move {
         let barrier = Barrier::new(2)?;
         let tasks = [
-            create_task(pass(barrier.clone(), 1)),
-            create_task(pass(barrier.clone(), 1)),
+            create_task(pass(barrier.clone())),
+            create_task(pass(barrier.clone())),
             create_task(barrier.reset()),
-            create_task(pass(barrier.clone(), 1)),
+            create_task(pass(barrier.clone())),
         ];
-        close(&probe, &barrier).await?;
+        clear(&probe, &barrier).await?;
         join(tasks).await?;
         assert_idle(&barrier, EMPTY);
         Ok(())
@@ -117,16 +126,19 @@ fn is_reset_while_it_drains() {
 }
 
 #[test]
-fn is_aborted_while_one_waits() {
+fn is_aborted_while_one_waits_and_another_comes() {
     hold(&one_blow(), |probe| async move {
         let barrier = Barrier::new(2)?;
         let tasks = [
-            create_task(pass(barrier.clone(), 1)),
+            create_task(pass(barrier.clone())),
             create_task(barrier.abort()),
-            create_task(pass(barrier.clone(), 1)),
+            create_task(pass(barrier.clone())),
         ];
-        close(&probe, &barrier).await?;
+        probe.settled().await?;
+        barrier.abort().await?;
         join(tasks).await?;
+        assert_idle(&barrier, "<Barrier [broken]>");
+        barrier.reset().await?;
         assert_idle(&barrier, EMPTY);
         Ok(())
     });

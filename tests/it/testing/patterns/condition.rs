@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use futures::FutureExt;
 use soloop::{
-    Condition, Lock, Result, Task, create_task,
+    Condition, Lock, Result, Task, create_task, current_task,
     testing::{Explorer, Probe},
     wait_for,
 };
@@ -36,27 +36,34 @@ impl Shelf {
         }
     }
 
-    /// Waits for a loaf, takes it, and keeps the lock for another turn.
-    fn consumer(&self) -> Task<()> {
+    /// Waits for a loaf, takes it, and keeps the lock for another turn; and that so many times under one guard.
+    fn consumer(&self, times: usize) -> Task<()> {
         let shelf = self.clone();
         create_task(async move {
             let mut held = shelf.changed.enter().await?;
-            held.wait_for(|| shelf.loaves.get() > 0 || shelf.closed.get())
-                .await?;
-            shelf.loaves.set(shelf.loaves.get().saturating_sub(1));
-            let _inside = shelf.room.enter();
-            turns(1).await
+            for _ in 0..times {
+                held.wait_for(|| shelf.loaves.get() > 0 || shelf.closed.get())
+                    .await?;
+                let task = current_task().expect("a task waits");
+                assert_eq!(task.cancelling(), 0, "a cancel is forgotten");
+                shelf.loaves.set(shelf.loaves.get().saturating_sub(1));
+                let _inside = shelf.room.enter();
+                turns(1).await?;
+            }
+            Ok(())
         })
     }
 
     async fn put(&self, loaves: usize) -> Result<()> {
         let held = self.changed.enter().await?;
+        let _inside = self.room.enter();
         self.loaves.set(self.loaves.get() + loaves);
         held.notify(loaves)
     }
 
     async fn close(&self) -> Result<()> {
         let held = self.changed.enter().await?;
+        let _inside = self.room.enter();
         self.closed.set(true);
         held.notify_all()
     }
@@ -66,7 +73,7 @@ impl Shelf {
 fn brings_one_loaf_to_one_of_two() {
     hold(&one_blow(), |probe| async move {
         let shelf = Shelf::new(&probe);
-        let consumers = [(); 2].map(|()| shelf.consumer());
+        let consumers = [(); 2].map(|()| shelf.consumer(1));
         turns(1).await?;
         shelf.put(1).await?;
         probe.settled().await?;
@@ -82,7 +89,7 @@ fn brings_one_loaf_to_one_of_two() {
 fn brings_two_loaves_to_two_of_three() {
     hold(&one_blow(), |probe| async move {
         let shelf = Shelf::new(&probe);
-        let consumers = [(); 3].map(|()| shelf.consumer());
+        let consumers = [(); 3].map(|()| shelf.consumer(1));
         turns(1).await?;
         shelf.put(2).await?;
         probe.settled().await?;
@@ -98,7 +105,7 @@ fn brings_two_loaves_to_two_of_three() {
 fn has_a_producer_that_may_fail_as_well() {
     hold(&one_blow(), |probe| async move {
         let shelf = Shelf::new(&probe);
-        let consumer = shelf.consumer();
+        let consumer = shelf.consumer(1);
         let producers = [(); 2].map(|()| {
             let shelf = shelf.clone();
             create_task(async move { shelf.put(1).await })
@@ -112,10 +119,28 @@ fn has_a_producer_that_may_fail_as_well() {
 }
 
 #[test]
+fn is_waited_on_again_under_the_same_guard() {
+    hold(&one_blow(), |probe| async move {
+        let shelf = Shelf::new(&probe);
+        let consumers = [(); 2].map(|()| shelf.consumer(2));
+        for _ in 0..2 {
+            probe.settled().await?;
+            shelf.put(1).await?;
+        }
+        // Whoever was notified has the lock by now.
+        turns(1).await?;
+        shelf.close().await?;
+        join(consumers).await?;
+        assert_idle(&shelf.changed, FREE);
+        Ok(())
+    });
+}
+
+#[test]
 fn tells_all_at_once() {
     hold(&one_blow(), |probe| async move {
         let shelf = Shelf::new(&probe);
-        let consumers = [(); 3].map(|()| shelf.consumer());
+        let consumers = [(); 3].map(|()| shelf.consumer(1));
         probe.settled().await?;
         shelf.close().await?;
         join(consumers).await?;
