@@ -24,6 +24,9 @@ trait Permits: Clone + 'static {
 
     fn enter(&self) -> impl Future<Output = Result<Self::Held>>;
 
+    /// Likewise, but nobody gives it back.
+    fn acquire(&self) -> impl Future<Output = Result<()>>;
+
     fn release(&self);
 
     /// So many permits are there, and nobody waits.
@@ -35,6 +38,10 @@ impl Permits for soloop::Semaphore {
 
     async fn enter(&self) -> Result<SemaphoreGuard> {
         self.enter().await
+    }
+
+    async fn acquire(&self) -> Result<()> {
+        self.acquire().await
     }
 
     fn release(&self) {
@@ -138,9 +145,13 @@ impl Permits for Rc<Semaphore> {
     type Held = IfDropped<Box<dyn FnMut()>>;
 
     async fn enter(&self) -> Result<Self::Held> {
-        self.acquire().await?;
+        Permits::acquire(self).await?;
         let semaphore = Rc::clone(self);
         Ok(IfDropped::new(Box::new(move || semaphore.release())))
+    }
+
+    async fn acquire(&self) -> Result<()> {
+        Semaphore::acquire(self).await
     }
 
     fn release(&self) {
@@ -221,9 +232,13 @@ impl Permits for Rc<OldSemaphore> {
     type Held = IfDropped<Box<dyn FnMut()>>;
 
     async fn enter(&self) -> Result<Self::Held> {
-        self.acquire().await?;
+        Permits::acquire(self).await?;
         let semaphore = Rc::clone(self);
         Ok(IfDropped::new(Box::new(move || semaphore.release())))
+    }
+
+    async fn acquire(&self) -> Result<()> {
+        OldSemaphore::acquire(self).await
     }
 
     fn release(&self) {
@@ -314,8 +329,7 @@ async fn three_at_once<P: Permits>(probe: Probe, permits: P, starts: bool) -> Re
                 came.set(true);
             }
             let place = line.join();
-            // Three of them go without having to give anything back.
-            std::mem::forget(permits.enter().await?);
+            permits.acquire().await?;
             drop(place);
             if starts {
                 create_task(async move {
