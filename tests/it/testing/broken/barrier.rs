@@ -13,7 +13,7 @@ use super::{
     lock::{Held, Mutex},
 };
 use crate::testing::{
-    scaffold::{Count, any_two, find, hold, join},
+    scaffold::{Count, any_two, find, hold, join, or_sent_away},
     waiter::IfDropped,
 };
 
@@ -187,14 +187,6 @@ impl Meeting for Rc<Barrier> {
 
     fn is_idle(&self) -> bool {
         (self.phase.get(), self.count.get()) == (Phase::Filling, 0) && self.cond.is_idle()
-    }
-}
-
-/// Nobody minds to be sent away.
-fn or_sent_away<T>(passed: Result<T>) -> Result<()> {
-    match passed {
-        Ok(_) | Err(Error::BrokenBarrier(_)) => Ok(()),
-        Err(error) => Err(error),
     }
 }
 

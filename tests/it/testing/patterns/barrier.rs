@@ -2,20 +2,15 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use soloop::{Barrier, Error, Result, create_task, testing::Probe, wait_for};
+use soloop::{Barrier, Result, create_task, testing::Probe, wait_for};
 
 use super::{assert_idle, hold, join, one_blow};
-use crate::{kit::secs, testing::scaffold::or_too_late};
+use crate::{
+    kit::secs,
+    testing::scaffold::{or_sent_away, or_too_late},
+};
 
 const EMPTY: &str = "<Barrier [filling, waiters:0/2]>";
-
-/// Nobody minds to be sent away.
-fn or_sent_away<T>(passed: Result<T>) -> Result<()> {
-    match passed {
-        Ok(_) | Err(Error::BrokenBarrier(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
 
 async fn pass(barrier: Barrier) -> Result<()> {
     or_sent_away(barrier.wait().await)
