@@ -38,8 +38,12 @@ impl State {
     /// Begins to poll a coroutine in a new scope, which is not drawn before something inside waits: most of what is ever polled
     /// under a timeout is ready at once. Returns how many requests to cancel there are from outside, and its timer's number.
     /// `None` if no task of this loop is running.
-    pub(crate) fn begin_scope(&mut self) -> Option<(i64, u64)> {
-        let others = self.requests_from_outside(self.here.task.get()?, self.here.scope.get());
+    ///
+    /// A request that is still kept goes before a timeout of zero, since asyncio raises it where that begins to wait.
+    pub(crate) fn begin_scope(&mut self, at_once: bool) -> Option<(i64, u64)> {
+        let (task, outer) = (self.here.task.get()?, self.here.scope.get());
+        let kept = at_once && self.is_requested(task, outer);
+        let others = self.requests_from_outside(task, outer) - i64::from(kept);
         self.here.undrawn.set(self.here.undrawn.get() + 1);
         Some((others, self.wheel.reserve()))
     }
@@ -213,6 +217,19 @@ impl State {
             next = drawn.scope;
         }
         requests
+    }
+
+    /// Whether a request is kept that reaches a scope from outside.
+    fn is_requested(&self, task: TaskKey, outer: Option<WaiterKey>) -> bool {
+        let mut next = outer;
+        while let Some(key) = next {
+            let drawn = self.other(key);
+            if matches!(&drawn.waiter.kind, Kind::Scope(scope) if scope.flags.has(REQUESTED)) {
+                return true;
+            }
+            next = drawn.scope;
+        }
+        self.slot(task).flags.has(REQUESTED)
     }
 
     /// A `wait_for` has wandered to another task, or into another `wait_for`: it takes along what it asked for.

@@ -363,7 +363,7 @@ struct Boundary {
     home: Rc<Loop>,
     /// `None` until the coroutine is pending, and once the scope is closed.
     scope: Option<WaiterKey>,
-    /// How many requests to cancel there were when it was drawn.
+    /// How many requests to cancel there were when it was drawn, as far as they may be disregarded.
     others_before: i64,
     /// Until the coroutine is pending, there is only the timer's place among equal deadlines.
     unset: Option<(Duration, u64)>,
@@ -376,7 +376,7 @@ impl Boundary {
     fn draw(timeout: Duration) -> Option<Self> {
         let home = Loop::current()?;
         let deadline = home.now().saturating_add(timeout);
-        let (others_before, number) = home.open(State::begin_scope)?;
+        let (others_before, number) = home.open(|state| state.begin_scope(timeout.is_zero()))?;
         Some(Self {
             home,
             scope: None,

@@ -33,7 +33,7 @@ use crate::{
         state::{Errand, State},
     },
     scope::Scope,
-    task::{DONE, Flags, POLLED, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
+    task::{DONE, Flags, POLLED, RAISING, REQUESTED, STRUCK, YIELDED_INSIDE, YIELDING},
     trace::EventKind,
 };
 
@@ -1262,7 +1262,7 @@ impl State {
         let own = WaiterKey::own(task);
         let mut lists = Vec::new();
         let mut next = self.slot_mut(task).youngest.take();
-        let mut inside = false;
+        let (mut inside, mut struck) = (false, 0);
         while let Some(key) = next {
             if key == own {
                 self.slot_mut(task).youngest = Some(own);
@@ -1275,6 +1275,7 @@ impl State {
                     (other.younger, other.older) = (None, None);
                 }
                 if let Kind::Scope(scope) = &other.waiter.kind {
+                    struck += u32::from(scope.flags.has(STRUCK));
                     lists.extend(scope.youngest);
                 }
             }
@@ -1283,6 +1284,10 @@ impl State {
                 inside = true;
             }
         }
+        // A `wait_for` that is left leaves no request behind, and nobody can take it back later.
+        let slot = self.slot_mut(task);
+        slot.strikes -= struck;
+        slot.cancels = slot.cancels.saturating_sub(struck);
     }
 
     /// The waiters by which a task waits, the eldest first.

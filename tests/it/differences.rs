@@ -329,6 +329,29 @@ fn a_task_with_no_time_left_is_told_again_by_a_cancel_of_its_caller() {
     assert_eq!((cleaned.unwrap(), event_loop.time()), (true, SECOND));
 }
 
+#[test]
+fn a_task_with_no_time_left_for_itself_is_refused_as_it_is_by_any_await() {
+    run(async {
+        let slot = Rc::new(RefCell::new(None::<Task<()>>));
+        let itself = Rc::clone(&slot);
+        let task = create_task(async move {
+            let me = itself.take().expect("it is there by now");
+            let refused = wait_for(me, Duration::ZERO).await.unwrap_err(); // in asyncio, a CancelledError
+            let text = "RuntimeError: Task cannot await on itself: <Task pending name='Task-2'>";
+            assert_eq!(refused.to_string(), text);
+            assert_eq!(current_task().unwrap().cancelling(), 0); // in asyncio, 1
+            Ok(())
+        });
+        let ended = task.handle();
+        slot.replace(Some(task));
+        turn().await?;
+        turn().await?;
+        assert!(ended.done() && !ended.cancelled());
+        Ok(())
+    })
+    .unwrap();
+}
+
 /// What `run` says of tasks that can never go on.
 fn stuck(result: Result<()>) -> Vec<(String, String)> {
     match result {
@@ -400,6 +423,11 @@ fn a_repr_has_neither_module_nor_address() {
             format!("{:?}", BoundedSemaphore::new(1)),
             format!("{:?}", Barrier::new(3)?),
             format!("{:?}", create_task(turn())),
+            {
+                let named = create_task(turn());
+                named.set_name("Ada's");
+                format!("{named:?}") // in asyncio, "Ada's" in double quotes
+            },
         ];
         assert_eq!(
             reprs,
@@ -411,6 +439,7 @@ fn a_repr_has_neither_module_nor_address() {
                 "<BoundedSemaphore [unlocked, value:1]>",
                 "<Barrier [filling, waiters:0/3]>",
                 "<Task pending name='Task-2'>",
+                "<Task pending name='Ada's'>",
             ]
         );
         Ok(())

@@ -640,6 +640,28 @@ mod wandering {
         );
     }
 
+    /// Nobody could take its request back from the task that it struck, once that has ended.
+    #[test]
+    fn and_struck_before_its_task_ended_has_left_no_request() {
+        let trace = trace_of(async {
+            let slot = Rc::new(RefCell::new(None));
+            let given = slot.clone();
+            let mut first = create_task(async move {
+                let mut timeout = wait_for(Event::new().wait(), secs(1)).boxed_local();
+                start(&mut timeout).await;
+                given.replace(Some(timeout));
+                nap(2).await?;
+                Ok(me().cancelling())
+            });
+            note((&mut first).await?);
+            note(first.cancelling());
+            tell("wait_for", slot.take().expect("it was begun")).await?;
+            note(first.cancelling());
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "1 0 wait_for TimeoutError 0 0 then ok");
+    }
+
     /// The first task lives on, and must not notice.
     #[test]
     fn leaves_the_task_that_began_it_alone() {
@@ -1027,6 +1049,40 @@ mod zero {
         });
         let words: Vec<_> = trace.split(' ').filter(|word| *word != "dropped").collect();
         assert_eq!(words.join(" "), "wait_for CancelledError 1 then ok");
+    }
+
+    /// As asyncio does where it begins to wait for the task's end.
+    #[test]
+    fn of_a_task_raises_a_request_that_was_kept() {
+        let trace = trace_of(async {
+            let task = create_task(nap(9));
+            turns(1).await?;
+            me().cancel();
+            tell("wait_for", wait_for(task, Duration::ZERO)).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for CancelledError 1 then ok");
+    }
+
+    /// That of a `wait_for` around it as well, which a foreign future that was ready could not raise.
+    #[test]
+    fn of_a_task_raises_a_timeout_that_was_kept() {
+        let trace = trace_of(async {
+            let (sender, receiver) = futures::channel::oneshot::channel();
+            create_task(async {
+                nap(1).await?;
+                sender.send(()).map_err(|()| Error::Timeout)
+            });
+            turns(1).await?;
+            let outer = async {
+                receiver.await.map_err(Error::other)?;
+                let task = create_task(nap(9));
+                tell("inner", wait_for(task, Duration::ZERO)).await
+            };
+            tell("outer", wait_for(outer, secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "inner CancelledError outer ok 0 then ok");
     }
 
     #[test]
