@@ -37,7 +37,10 @@ impl Pool {
     fn new(size: usize) -> Self {
         let idle = (1..=size).map(|n| format!("line {n}")).collect();
         Self {
-            lines: Rc::new(RefCell::new(Lines { idle, is_open: true })),
+            lines: Rc::new(RefCell::new(Lines {
+                idle,
+                is_open: true,
+            })),
             changed: Condition::new(),
         }
     }

@@ -19,7 +19,11 @@ async fn start() -> Result<()> {
     sleep(TICK * 3 / 2).await?;
     task.cancel();
     (&mut task).await?;
-    let end = if task.cancelled() { "cancelled" } else { "done" };
+    let end = if task.cancelled() {
+        "cancelled"
+    } else {
+        "done"
+    };
     println!("{end}, and asked {} time", task.cancelling());
     Ok(())
 }

@@ -24,7 +24,11 @@ async fn start() -> Result<()> {
     late.cancel();
 
     for task in [early, ready, late] {
-        let end = if task.cancelled() { "cancelled" } else { "done" };
+        let end = if task.cancelled() {
+            "cancelled"
+        } else {
+            "done"
+        };
         println!("{}: {end}", task.name());
     }
     Ok(())
