@@ -1,27 +1,32 @@
 import asyncio
 
-async def eat(name, baked, shelf):
-    async with baked:
-        while not shelf:
-            print(f"{name} waits")
-            await baked.wait()
-            print(f"{name} looks again")
-        print(f"{name} eats {shelf.pop()}")
+class Shop:
+    def __init__(self):
+        self.shelf = []
+        self.baked = asyncio.Condition()
 
-async def bake(loaf, baked, shelf):
-    async with baked:
+async def eat(name, shop):
+    async with shop.baked:
+        while not shop.shelf:
+            print(f"{name} waits")
+            await shop.baked.wait()
+            print(f"{name} looks again")
+        print(f"{name} eats {shop.shelf.pop()}")
+
+async def bake(loaf, shop):
+    async with shop.baked:
         print(f"{loaf} is baked")
-        shelf.append(loaf)
-        baked.notify()
+        shop.shelf.append(loaf)
+        shop.baked.notify()
 
 async def main():
-    baked, shelf = asyncio.Condition(), []
-    ada = asyncio.create_task(eat("ada", baked, shelf), name="ada")
+    shop = Shop()
+    ada = asyncio.create_task(eat("ada", shop), name="ada")
     await asyncio.sleep(0)
-    asyncio.create_task(bake("rye", baked, shelf), name="rye")
-    bob = asyncio.create_task(eat("bob", baked, shelf), name="bob")
+    asyncio.create_task(bake("rye", shop), name="rye")
+    bob = asyncio.create_task(eat("bob", shop), name="bob")
     await bob
-    asyncio.create_task(bake("oat", baked, shelf), name="oat")
+    asyncio.create_task(bake("oat", shop), name="oat")
     await ada
 
 asyncio.run(main())

@@ -1,36 +1,41 @@
 use soloop::{Condition, Result, create_task, sleep};
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-type Shelf = Rc<RefCell<Vec<&'static str>>>;
+#[derive(Default)]
+struct Shop {
+    shelf: RefCell<Vec<&'static str>>,
+    baked: Condition,
+}
 
-async fn eat(name: &str, baked: Condition, shelf: Shelf) -> Result<()> {
-    let mut held = baked.enter().await?;
-    while shelf.borrow().is_empty() {
+async fn eat(name: &str, shop: Rc<Shop>) -> Result<()> {
+    let mut held = shop.baked.enter().await?;
+    while shop.shelf.borrow().is_empty() {
         println!("{name} waits");
         held.wait().await?;
         println!("{name} looks again");
     }
-    println!("{name} eats {}", shelf.borrow_mut().pop().unwrap());
+    let loaf = shop.shelf.borrow_mut().pop().unwrap();
+    println!("{name} eats {loaf}");
     Ok(())
 }
 
-async fn bake(loaf: &'static str, baked: Condition, shelf: Shelf) -> Result<()> {
-    let held = baked.enter().await?;
+async fn bake(loaf: &'static str, shop: Rc<Shop>) -> Result<()> {
+    let held = shop.baked.enter().await?;
     println!("{loaf} is baked");
-    shelf.borrow_mut().push(loaf);
+    shop.shelf.borrow_mut().push(loaf);
     held.notify(1)
 }
 
 async fn start() -> Result<()> {
-    let (baked, shelf) = (Condition::new(), Shelf::default());
-    let ada = create_task(eat("ada", baked.clone(), shelf.clone()));
+    let shop = Rc::new(Shop::default());
+    let ada = create_task(eat("ada", shop.clone()));
     ada.set_name("ada");
     sleep(Duration::ZERO).await?;
-    create_task(bake("rye", baked.clone(), shelf.clone())).set_name("rye");
-    let bob = create_task(eat("bob", baked.clone(), shelf.clone()));
+    create_task(bake("rye", shop.clone())).set_name("rye");
+    let bob = create_task(eat("bob", shop.clone()));
     bob.set_name("bob");
     bob.await?;
-    create_task(bake("oat", baked, shelf)).set_name("oat");
+    create_task(bake("oat", shop)).set_name("oat");
     ada.await
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 async fn walk(name: &str, summit: Barrier) -> Result<()> {
     match summit.wait().await {
         Ok(_) => println!("{name} is at the top"),
-        Err(Error::BrokenBarrier(why)) => println!("{name} turns back: {why}"),
+        Err(Error::BrokenBarrier(why)) => {
+            println!("{name} turns back: {why}");
+        }
         Err(error) => return Err(error),
     }
     Ok(())

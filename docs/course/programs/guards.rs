@@ -12,10 +12,10 @@ async fn start() -> Result<()> {
 
     let filled = Condition::new();
     let mut held = filled.enter().await?;
-    let woken = held.wait().now_or_never(); // polled once, and dropped
+    let woken = held.wait().now_or_never(); // polled and dropped
     println!("woken: {}, {filled:?}", woken.is_some());
-    let other = filled.enter().await?; // free, since a drop cannot take it back
-    drop(held); // this guard has nothing any more, and releases nothing
+    let other = filled.enter().await?; // it is free
+    drop(held); // has nothing, and releases nothing
     println!("the other's: {filled:?}");
     drop(other);
     println!("and now: {filled:?}");

@@ -1,22 +1,22 @@
 import asyncio
 
 class Account:
-    balance = 100
+    def __init__(self):
+        self.balance = 100
+        self.lock = asyncio.Lock()
 
-async def deposit(account, lock, amount):
-    async with lock:
+async def deposit(account, amount):
+    async with account.lock:
         seen = account.balance
         await asyncio.sleep(0)  # asks the bank
         account.balance = seen + amount
         print(f"{seen} + {amount} = {account.balance}")
-        print(lock)
+        print(account.lock)
 
 async def main():
-    account, lock = Account(), asyncio.Lock()
-    ada = asyncio.create_task(
-        deposit(account, lock, 10), name="ada")
-    bob = asyncio.create_task(
-        deposit(account, lock, 5), name="bob")
+    account = Account()
+    ada = asyncio.create_task(deposit(account, 10), name="ada")
+    bob = asyncio.create_task(deposit(account, 5), name="bob")
     await ada
     await bob
     print(f"in the end: {account.balance}")

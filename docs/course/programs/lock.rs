@@ -1,27 +1,33 @@
 use soloop::{Lock, Result, create_task, sleep};
 use std::{cell::Cell, rc::Rc, time::Duration};
 
-type Account = Rc<Cell<u32>>;
+struct Account {
+    balance: Cell<u32>,
+    lock: Lock,
+}
 
-async fn deposit(account: Account, lock: Lock, amount: u32) -> Result<()> {
-    let _held = lock.enter().await?;
-    let seen = account.get();
+async fn deposit(account: Rc<Account>, amount: u32) -> Result<()> {
+    let _held = account.lock.enter().await?;
+    let seen = account.balance.get();
     sleep(Duration::ZERO).await?; // asks the bank
-    account.set(seen + amount);
-    println!("{seen} + {amount} = {}", account.get());
-    println!("{lock:?}");
+    account.balance.set(seen + amount);
+    println!("{seen} + {amount} = {}", account.balance.get());
+    println!("{:?}", account.lock);
     Ok(())
 }
 
 async fn start() -> Result<()> {
-    let (account, lock) = (Account::new(Cell::new(100)), Lock::new());
-    let ada = create_task(deposit(account.clone(), lock.clone(), 10));
+    let account = Rc::new(Account {
+        balance: Cell::new(100),
+        lock: Lock::new(),
+    });
+    let ada = create_task(deposit(account.clone(), 10));
     ada.set_name("ada");
-    let bob = create_task(deposit(account.clone(), lock, 5));
+    let bob = create_task(deposit(account.clone(), 5));
     bob.set_name("bob");
     ada.await?;
     bob.await?;
-    println!("in the end: {}", account.get());
+    println!("in the end: {}", account.balance.get());
     Ok(())
 }
 

@@ -1,7 +1,8 @@
 import asyncio
 
 class Account:
-    balance = 100
+    def __init__(self):
+        self.balance = 100
 
 async def deposit(account, amount):
     seen = account.balance

@@ -10,7 +10,7 @@ async def main():
     early.cancel()
 
     ready = asyncio.create_task(work("ready"), name="ready")
-    await asyncio.sleep(0)  # it yields in this turn, and is queued
+    await asyncio.sleep(0)  # and it is queued again
     ready.cancel()
 
     late = asyncio.create_task(work("late"), name="late")

@@ -15,7 +15,7 @@ async fn start() -> Result<()> {
 
     let ready = create_task(work("ready"));
     ready.set_name("ready");
-    sleep(Duration::ZERO).await?; // it yields in this turn, and is queued
+    sleep(Duration::ZERO).await?; // and it is queued again
     ready.cancel();
 
     let mut late = create_task(work("late"));

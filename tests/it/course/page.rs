@@ -2,6 +2,7 @@
 //!
 //! Between `<!-- program: name -->` and `<!-- end -->` stands a program: the Python and the Rust in two columns, what
 //! both print, and the picture. With `<!-- program: name, in full -->` they stand one below the other.
+//! `<!-- file: name -->` is for a file of Python alone.
 //! After `<!-- foot -->` come the links to the neighbours, and between `<!-- pages -->` and `<!-- end -->` those to all.
 //!
 //! Links and pictures are written by reference, `[a lock][lock.md]`, and defined on the page for those who read it in
@@ -19,6 +20,7 @@ pub(super) struct Page {
 enum Part<'a> {
     Prose(&'a str),
     Program { name: &'a str, in_full: bool },
+    File(&'a str),
     Pages,
     Foot,
 }
@@ -47,6 +49,7 @@ impl Page {
             match part {
                 Part::Prose(prose) => text += prose,
                 Part::Program { name, in_full } => text += &program(name, in_full),
+                Part::File(name) => text += &listing(name),
                 Part::Pages => text += &pages(),
                 Part::Foot => text += &self.foot(),
             }
@@ -66,7 +69,7 @@ impl Page {
     fn parts(&self) -> Vec<Part<'_>> {
         let mut parts = Vec::new();
         let mut rest = self.text.as_str();
-        while let Some(begin) = ["<!-- program: ", "<!-- pages", "<!-- foot"]
+        while let Some(begin) = ["<!-- program: ", "<!-- file: ", "<!-- pages", "<!-- foot"]
             .iter()
             .filter_map(|mark| rest.find(mark))
             .min()
@@ -78,6 +81,7 @@ impl Page {
             parts.push(match mark {
                 "foot" => Part::Foot,
                 "pages" => Part::Pages,
+                _ if mark.starts_with("file: ") => Part::File(&mark["file: ".len()..]),
                 _ => {
                     let name = mark.trim_start_matches("program: ");
                     let stacked = name.strip_suffix(", in full");
@@ -190,6 +194,12 @@ fn program(name: &str, in_full: bool) -> String {
         .unwrap();
     }
     text + "\n<!-- end -->"
+}
+
+/// A file of Python that is no program of its own.
+fn listing(name: &str) -> String {
+    let python = block("python", &read(&format!("programs/{name}")));
+    format!("<!-- file: {name} -->\n\n{python}\n<!-- end -->")
 }
 
 fn block(language: &str, text: &str) -> String {

@@ -53,6 +53,7 @@ programs! {
     barrier
     bounded
     cancel
+    chain
     condition
     coroutine
     crawler
@@ -69,8 +70,10 @@ programs! {
     lock
     lost_update
     outside
+    passed_on
     phases
     pool
+    predicate
     race
     reacquire
     semaphore
@@ -79,6 +82,7 @@ programs! {
     tasks
     timeout
     too_early
+    too_late
     turns
     whose
 }
