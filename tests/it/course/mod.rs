@@ -146,9 +146,12 @@ fn programs_in_columns_are_narrow() {
         .filter(|program| page::in_columns(program.name))
     {
         for (extension, width) in [("py", 68), ("rs", 76)] {
-            let text = read(&format!("programs/{}.{extension}", program.name));
-            let wide = text.lines().find(|line| line.chars().count() > width);
-            assert_eq!(wide, None, "{}.{extension}", program.name);
+            let name = format!("programs/{}.{extension}", program.name);
+            if file(&name).exists() {
+                let text = read(&name);
+                let wide = text.lines().find(|line| line.chars().count() > width);
+                assert_eq!(wide, None, "{name}");
+            }
         }
     }
 }
