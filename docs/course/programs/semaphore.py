@@ -1,5 +1,7 @@
 import asyncio
 
+JOBS = ("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1)
+
 async def load(name, ticks, gate):
     async with gate:
         print(f"{name} begins")
@@ -9,7 +11,7 @@ async def load(name, ticks, gate):
 async def main():
     gate = asyncio.Semaphore(2)
     tasks = []
-    for name, ticks in ("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1):
+    for name, ticks in JOBS:
         tasks.append(asyncio.create_task(
             load(name, ticks, gate), name=name))
     await asyncio.sleep(0)

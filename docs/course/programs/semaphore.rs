@@ -3,6 +3,8 @@ use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(100);
 
+const JOBS: [(&str, u32); 4] = [("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1)];
+
 async fn load(name: &str, ticks: u32, gate: Semaphore) -> Result<()> {
     let _held = gate.enter().await?;
     println!("{name} begins");
@@ -14,7 +16,7 @@ async fn load(name: &str, ticks: u32, gate: Semaphore) -> Result<()> {
 async fn start() -> Result<()> {
     let gate = Semaphore::new(2);
     let mut tasks = Vec::new();
-    for (name, ticks) in [("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1)] {
+    for (name, ticks) in JOBS {
         let task = create_task(load(name, ticks, gate.clone()));
         task.set_name(name);
         tasks.push(task);

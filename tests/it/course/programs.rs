@@ -7,7 +7,8 @@ macro_rules! println {
     };
 }
 
-/// A program: `start` is recorded. With `(main)` it is its `main` that prints; with `(main alone)` there is nothing else.
+/// A program: `start` is recorded. With `(main)` it is its `main` that prints, with `(main search)` its `search` that
+/// finds the failure to draw, and with `(main alone)` there is nothing to draw.
 macro_rules! programs {
     ($($name:ident $(($($how:ident)+))?)+) => {
         $(
@@ -37,6 +38,11 @@ macro_rules! play {
         let _ = main();
         crate::course::record(start())
     }};
+    (main search) => {{
+        main();
+        let failure = search().failure.expect("it is found");
+        crate::course::draw(&failure.timeline)
+    }};
     (main alone) => {{
         let _ = main();
         None
@@ -60,6 +66,7 @@ programs! {
     deadlock(main)
     detached
     event
+    explored(main search)
     fair
     frames(main alone)
     gone
@@ -68,6 +75,7 @@ programs! {
     in_a_row
     left_behind
     lock
+    lost_permit(main search)
     lost_update
     outside
     passed_on
