@@ -1,7 +1,5 @@
 import asyncio
 
-JOBS = ("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1)
-
 async def load(name, ticks, gate):
     async with gate:
         print(f"{name} begins")
@@ -11,7 +9,7 @@ async def load(name, ticks, gate):
 async def main():
     gate = asyncio.Semaphore(2)
     tasks = []
-    for name, ticks in JOBS:
+    for name, ticks in ("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1):
         tasks.append(asyncio.create_task(
             load(name, ticks, gate), name=name))
     await asyncio.sleep(0)

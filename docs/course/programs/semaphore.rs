@@ -3,8 +3,6 @@ use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(100);
 
-const JOBS: [(&str, u32); 4] = [("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1)];
-
 async fn load(name: &str, ticks: u32, gate: Semaphore) -> Result<()> {
     let _held = gate.enter().await?;
     println!("{name} begins");
@@ -16,7 +14,7 @@ async fn load(name: &str, ticks: u32, gate: Semaphore) -> Result<()> {
 async fn start() -> Result<()> {
     let gate = Semaphore::new(2);
     let mut tasks = Vec::new();
-    for (name, ticks) in JOBS {
+    for (name, ticks) in [("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1)] {
         let task = create_task(load(name, ticks, gate.clone()));
         task.set_name(name);
         tasks.push(task);

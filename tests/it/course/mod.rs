@@ -158,7 +158,7 @@ fn programs_in_columns_are_narrow() {
         .iter()
         .filter(|program| page::in_columns(program.name))
     {
-        for (extension, width) in [("py", 68), ("rs", 76)] {
+        for (extension, width) in [("py", 70), ("rs", 76)] {
             let name = format!("programs/{}.{extension}", program.name);
             if file(&name).exists() {
                 let text = read(&name);
