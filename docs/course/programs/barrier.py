@@ -12,8 +12,8 @@ async def main():
     summit = asyncio.Barrier(3)
     tasks = []
     for name, ticks in ("ada", 3), ("bob", 1), ("eve", 2):
-        tasks.append(asyncio.create_task(
-            walk(name, ticks, summit), name=name))
+        task = asyncio.create_task(walk(name, ticks, summit))
+        tasks.append(task)
     for task in tasks:
         await task
     print(summit)

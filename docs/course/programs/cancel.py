@@ -12,7 +12,7 @@ async def download(name):
         raise
 
 async def main():
-    task = asyncio.create_task(download("film"), name="film")
+    task = asyncio.create_task(download("film"))
     await asyncio.sleep(0.1)
     print("main asks it to stop")
     task.cancel()

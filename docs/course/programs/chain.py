@@ -7,11 +7,10 @@ async def count(turns):
 
 async def nest(depth):
     if depth > 0:
-        await asyncio.create_task(
-            nest(depth - 1), name=f"depth {depth}")
+        await asyncio.create_task(nest(depth - 1))
 
 async def main():
-    asyncio.create_task(count(7), name="count")
+    asyncio.create_task(count(7))
     await nest(3)
     print("main goes on")
 

@@ -21,12 +21,12 @@ async def bake(loaf, shop):
 
 async def main():
     shop = Shop()
-    ada = asyncio.create_task(eat("ada", shop), name="ada")
+    ada = asyncio.create_task(eat("ada", shop))
     await asyncio.sleep(0)
-    asyncio.create_task(bake("rye", shop), name="rye")
-    bob = asyncio.create_task(eat("bob", shop), name="bob")
+    asyncio.create_task(bake("rye", shop))
+    bob = asyncio.create_task(eat("bob", shop))
     await bob
-    asyncio.create_task(bake("oat", shop), name="oat")
+    asyncio.create_task(bake("oat", shop))
     await ada
 
 asyncio.run(main())

@@ -36,8 +36,8 @@ class Crawler:
         for link in links:
             if link not in self.seen:
                 self.seen.add(link)
-                tasks.append(asyncio.create_task(
-                    self.crawl(link), name=link))
+                task = asyncio.create_task(self.crawl(link))
+                tasks.append(task)
         for task in tasks:
             await task
 

@@ -5,7 +5,7 @@ async def work():
     print("the work is done")
 
 async def main():
-    task = asyncio.create_task(work(), name="work")
+    task = asyncio.create_task(work())
     del task
     print("nobody refers to the task")
     await asyncio.sleep(0.2)

@@ -7,13 +7,13 @@ async def run(name, shot):
 
 async def main():
     shot = asyncio.Event()
-    ada = asyncio.create_task(run("ada", shot), name="ada")
-    bob = asyncio.create_task(run("bob", shot), name="bob")
+    ada = asyncio.create_task(run("ada", shot))
+    bob = asyncio.create_task(run("bob", shot))
     await asyncio.sleep(0)
 
     shot.set()
     shot.clear()
-    eve = asyncio.create_task(run("eve", shot), name="eve")
+    eve = asyncio.create_task(run("eve", shot))
     await ada
     await bob
 

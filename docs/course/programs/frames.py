@@ -10,7 +10,7 @@ def turn(loop):
     loop.run_forever()
 
 loop = asyncio.new_event_loop()
-task = loop.create_task(blink(), name="blink")
+task = loop.create_task(blink())
 frame = 0
 while not task.done():
     frame += 1

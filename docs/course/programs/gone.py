@@ -9,8 +9,8 @@ async def walk(name, summit):
 
 async def main():
     summit = asyncio.Barrier(3)
-    ada = asyncio.create_task(walk("ada", summit), name="ada")
-    bob = asyncio.create_task(walk("bob", summit), name="bob")
+    ada = asyncio.create_task(walk("ada", summit))
+    bob = asyncio.create_task(walk("bob", summit))
     await asyncio.sleep(0)
     print(f"{summit.n_waiting} wait, and eve is ill")
     await summit.abort()

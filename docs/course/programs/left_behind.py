@@ -6,8 +6,8 @@ async def work(name):
     print(f"{name} ends")
 
 async def main():
-    asyncio.create_task(work("ada"), name="ada")
-    asyncio.create_task(work("bob"), name="bob")
+    asyncio.create_task(work("ada"))
+    asyncio.create_task(work("bob"))
     print("two tasks are made")
 
 asyncio.run(main())

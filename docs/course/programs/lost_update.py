@@ -12,8 +12,8 @@ async def deposit(account, amount):
 
 async def main():
     account = Account()
-    ada = asyncio.create_task(deposit(account, 10), name="ada")
-    bob = asyncio.create_task(deposit(account, 5), name="bob")
+    ada = asyncio.create_task(deposit(account, 10))
+    bob = asyncio.create_task(deposit(account, 5))
     await ada
     await bob
     print(f"in the end: {account.balance}")

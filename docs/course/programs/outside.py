@@ -8,8 +8,8 @@ async def work(name, lock):
 
 async def main():
     lock = asyncio.Lock()
-    ada = asyncio.create_task(work("ada", lock), name="ada")
-    bob = asyncio.create_task(work("bob", lock), name="bob")
+    ada = asyncio.create_task(work("ada", lock))
+    bob = asyncio.create_task(work("bob", lock))
     await ada
     await bob
 

@@ -7,8 +7,8 @@ async def work(name, lock):
 async def main():
     lock = asyncio.Lock()
     await lock.acquire()
-    bob = asyncio.create_task(work("bob", lock), name="bob")
-    eve = asyncio.create_task(work("eve", lock), name="eve")
+    bob = asyncio.create_task(work("bob", lock))
+    eve = asyncio.create_task(work("eve", lock))
     await asyncio.sleep(0)
 
     lock.release()  # wakes bob

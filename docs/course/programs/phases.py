@@ -29,8 +29,9 @@ async def main():
     tasks = []
     for name, begin, seconds in ("ada", 0, 1), ("bob", 2, 2), ("eve", 4, 3):
         cells = range(begin, begin + 2)
-        tasks.append(asyncio.create_task(
-            work(name, cells, seconds, row, barrier), name=name))
+        task = asyncio.create_task(
+            work(name, cells, seconds, row, barrier))
+        tasks.append(task)
     for task in tasks:
         await task
     say(f"what is left: {row}")

@@ -58,7 +58,7 @@ async def main():
         ("fay", 5, 8), ("gus", 8, 1), ("hal", 13, 1),
     ]:
         clients[name] = asyncio.create_task(
-            client(name, begin, seconds, pool), name=name)
+            client(name, begin, seconds, pool))
 
     await asyncio.sleep(6)
     say("eve is cancelled")

@@ -12,8 +12,8 @@ async def eat(name, shop):
 
 async def main():
     shop = Shop()
-    ada = asyncio.create_task(eat("ada", shop), name="ada")
-    bob = asyncio.create_task(eat("bob", shop), name="bob")
+    ada = asyncio.create_task(eat("ada", shop))
+    bob = asyncio.create_task(eat("bob", shop))
     await asyncio.sleep(0)
     for loaf in "rye", "oat":
         async with shop.baked:

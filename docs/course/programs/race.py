@@ -15,8 +15,8 @@ async def main():
     desk = asyncio.Lock()
     tasks = []
     for name, ticks in ("ada", 1), ("bob", 2), ("eve", 5):
-        tasks.append(asyncio.create_task(
-            customer(name, ticks, desk)))
+        task = asyncio.create_task(customer(name, ticks, desk))
+        tasks.append(task)
     for task in tasks:
         await task
     print(desk)

@@ -10,7 +10,7 @@ async def wait(filled):
 
 async def main():
     filled = asyncio.Condition()
-    ada = asyncio.create_task(wait(filled), name="ada")
+    ada = asyncio.create_task(wait(filled))
     await asyncio.sleep(0)
 
     async with filled:

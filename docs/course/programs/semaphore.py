@@ -10,8 +10,8 @@ async def main():
     gate = asyncio.Semaphore(2)
     tasks = []
     for name, ticks in ("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1):
-        tasks.append(asyncio.create_task(
-            load(name, ticks, gate), name=name))
+        task = asyncio.create_task(load(name, ticks, gate))
+        tasks.append(task)
     await asyncio.sleep(0)
     print(gate)
     for task in tasks:

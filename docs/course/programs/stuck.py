@@ -9,8 +9,8 @@ async def eat(name, first, second):
 
 async def main():
     fork, knife = asyncio.Lock(), asyncio.Lock()
-    ada = asyncio.create_task(eat("ada", fork, knife), name="ada")
-    bob = asyncio.create_task(eat("bob", knife, fork), name="bob")
+    ada = asyncio.create_task(eat("ada", fork, knife))
+    bob = asyncio.create_task(eat("bob", knife, fork))
     await asyncio.sleep(0.1)
     print(fork, knife)
     ada.cancel()

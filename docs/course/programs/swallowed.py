@@ -9,7 +9,7 @@ async def poll():
             print(f"poll {number} has failed")
 
 async def main():
-    task = asyncio.create_task(poll(), name="poll")
+    task = asyncio.create_task(poll())
     await asyncio.sleep(0.15)
     task.cancel()
     await task

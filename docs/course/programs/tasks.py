@@ -6,8 +6,8 @@ async def work(name):
     print(f"{name} ends")
 
 async def main():
-    ada = asyncio.create_task(work("ada"), name="ada")
-    bob = asyncio.create_task(work("bob"), name="bob")
+    ada = asyncio.create_task(work("ada"))
+    bob = asyncio.create_task(work("bob"))
     print("two tasks are made")
     await bob
     print("bob is awaited")

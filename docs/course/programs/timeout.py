@@ -15,7 +15,7 @@ async def clock():
         print(f"-- tick {tick}")
 
 async def main():
-    asyncio.create_task(clock(), name="clock")
+    asyncio.create_task(clock())
     try:
         await asyncio.wait_for(upload(), 0.15)
     except TimeoutError:

@@ -6,14 +6,17 @@ async def work(name):
     print(f"{name} ends")
 
 async def main():
-    early = asyncio.create_task(work("early"), name="early")
+    early = asyncio.create_task(work("early"))
+    early.set_name("early")
     early.cancel()
 
-    ready = asyncio.create_task(work("ready"), name="ready")
+    ready = asyncio.create_task(work("ready"))
+    ready.set_name("ready")
     await asyncio.sleep(0)  # and it is queued again
     ready.cancel()
 
-    late = asyncio.create_task(work("late"), name="late")
+    late = asyncio.create_task(work("late"))
+    late.set_name("late")
     await late
     late.cancel()
 

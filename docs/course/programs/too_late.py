@@ -7,10 +7,10 @@ async def run(name, shot):
 
 async def main():
     shot = asyncio.Event()
-    ada = asyncio.create_task(run("ada", shot), name="ada")
+    ada = asyncio.create_task(run("ada", shot))
     await asyncio.sleep(0)
 
-    eve = asyncio.create_task(run("eve", shot), name="eve")
+    eve = asyncio.create_task(run("eve", shot))
     shot.set()
     shot.clear()
     await ada

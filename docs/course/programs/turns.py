@@ -9,7 +9,7 @@ async def nothing():
     pass
 
 async def main():
-    asyncio.create_task(count(4), name="count")
+    asyncio.create_task(count(4))
     lock = asyncio.Lock()
     await lock.acquire()
     print("a free lock: at once")
@@ -17,7 +17,7 @@ async def main():
     print("a coroutine: at once")
     await asyncio.sleep(0)
     print("a bare yield: the next turn")
-    await asyncio.create_task(nothing(), name="a task")
+    await asyncio.create_task(nothing())
     print("a new task: two turns")
 
 asyncio.run(main())

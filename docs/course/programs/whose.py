@@ -19,7 +19,7 @@ async def journey(limit):
 async def main():
     await journey(0.3)
     await journey(0.1)
-    task = asyncio.create_task(journey(0.3), name="journey")
+    task = asyncio.create_task(journey(0.3))
     await asyncio.sleep(0.1)
     task.cancel()
     try:

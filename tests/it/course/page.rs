@@ -7,7 +7,7 @@
 //!
 //! Links and pictures are written by reference, `[a lock][lock.md]`, and defined on the page for those who read it in
 //! the repository. In the documentation that `cargo doc` makes, no such file is there; so `links/` has, for each page, definitions
-//! that come before those and therefore win.
+//! that come before those and therefore win, and how its columns look there.
 
 use super::{PAGES, file, read};
 use std::fmt::Write;
@@ -24,6 +24,11 @@ enum Part<'a> {
     Pages,
     Foot,
 }
+
+/// Two columns with all the width there is, and lines that scroll each in its own.
+const STYLE: &str = "<style>.width-limiter{max-width:76rem}.pair tr{display:flex}\
+                     .pair th,.pair td{flex:1;min-width:0;border:0;padding:0 .4rem 0 0}\
+                     .pair pre{font-size:.75rem;overflow-x:auto}</style>";
 
 impl Page {
     pub(super) fn read(name: &str) -> Self {
@@ -59,11 +64,12 @@ impl Page {
 
     /// Each definition of the page, as the compiled documentation needs it.
     pub(super) fn links(&self) -> String {
+        let style = format!("{STYLE}\n\n");
         let definitions = self.text.lines().filter_map(|line| {
             let (label, target) = line.strip_prefix('[')?.split_once("]: ")?;
             Some(format!("[{label}]: {}\n", compiled(target)))
         });
-        definitions.collect()
+        style + &definitions.collect::<String>()
     }
 
     fn parts(&self) -> Vec<Part<'_>> {
@@ -175,7 +181,7 @@ fn program(name: &str, in_full: bool) -> String {
         None => rust,
         Some(python) if in_full => format!("{python}\n{rust}"),
         Some(python) => format!(
-            "<table>\n<tr><th>Python</th><th>Rust</th></tr>\n<tr><td valign=\"top\">\n\n{python}\n\
+            "<table class=\"pair\">\n<tr><th>Python</th><th>Rust</th></tr>\n<tr><td valign=\"top\">\n\n{python}\n\
              </td><td valign=\"top\">\n\n{rust}\n</td></tr>\n</table>\n"
         ),
     };
