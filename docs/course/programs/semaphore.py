@@ -9,7 +9,8 @@ async def load(name, ticks, gate):
 async def main():
     gate = asyncio.Semaphore(2)
     tasks = []
-    for name, ticks in ("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1):
+    jobs = {"ada": 3, "bob": 1, "eve": 4, "dan": 1}
+    for name, ticks in jobs.items():
         task = asyncio.create_task(load(name, ticks, gate))
         tasks.append(task)
     await asyncio.sleep(0)

@@ -14,7 +14,8 @@ async fn load(name: &str, ticks: u32, gate: Semaphore) -> Result<()> {
 async fn start() -> Result<()> {
     let gate = Semaphore::new(2);
     let mut tasks = Vec::new();
-    for (name, ticks) in [("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1)] {
+    let jobs = [("ada", 3), ("bob", 1), ("eve", 4), ("dan", 1)];
+    for (name, ticks) in jobs {
         let task = create_task(load(name, ticks, gate.clone()));
         task.set_name(name);
         tasks.push(task);
