@@ -24,69 +24,24 @@ pub mod pages {
     #[doc = include_str!("../docs/course/links/README.md")]
     #[doc = include_str!("../docs/course/README.md")]
     pub mod course {
-        #[doc = include_str!("../docs/course/links/coroutines.md")]
-        #[doc = include_str!("../docs/course/coroutines.md")]
-        pub mod coroutines {}
+        /// A page, after the targets that its links have here.
+        macro_rules! chapters {
+            ($($name:ident)+) => {
+                $(
+                    #[doc = include_str!(concat!("../docs/course/links/", stringify!($name), ".md"))]
+                    #[doc = include_str!(concat!("../docs/course/", stringify!($name), ".md"))]
+                    #[doc = concat!("<style>\n", include_str!("../docs/course/columns.css"), "</style>")]
+                    pub mod $name {}
+                )+
+            };
+        }
 
-        #[doc = include_str!("../docs/course/links/tasks.md")]
-        #[doc = include_str!("../docs/course/tasks.md")]
-        pub mod tasks {}
-
-        #[doc = include_str!("../docs/course/links/turns.md")]
-        #[doc = include_str!("../docs/course/turns.md")]
-        pub mod turns {}
-
-        #[doc = include_str!("../docs/course/links/lock.md")]
-        #[doc = include_str!("../docs/course/lock.md")]
-        pub mod lock {}
-
-        #[doc = include_str!("../docs/course/links/event.md")]
-        #[doc = include_str!("../docs/course/event.md")]
-        pub mod event {}
-
-        #[doc = include_str!("../docs/course/links/condition.md")]
-        #[doc = include_str!("../docs/course/condition.md")]
-        pub mod condition {}
-
-        #[doc = include_str!("../docs/course/links/semaphore.md")]
-        #[doc = include_str!("../docs/course/semaphore.md")]
-        pub mod semaphore {}
-
-        #[doc = include_str!("../docs/course/links/barrier.md")]
-        #[doc = include_str!("../docs/course/barrier.md")]
-        pub mod barrier {}
-
-        #[doc = include_str!("../docs/course/links/fairness.md")]
-        #[doc = include_str!("../docs/course/fairness.md")]
-        pub mod fairness {}
-
-        #[doc = include_str!("../docs/course/links/cancellation.md")]
-        #[doc = include_str!("../docs/course/cancellation.md")]
-        pub mod cancellation {}
-
-        #[doc = include_str!("../docs/course/links/dropping.md")]
-        #[doc = include_str!("../docs/course/dropping.md")]
-        pub mod dropping {}
-
-        #[doc = include_str!("../docs/course/links/timeouts.md")]
-        #[doc = include_str!("../docs/course/timeouts.md")]
-        pub mod timeouts {}
-
-        #[doc = include_str!("../docs/course/links/deadlock.md")]
-        #[doc = include_str!("../docs/course/deadlock.md")]
-        pub mod deadlock {}
-
-        #[doc = include_str!("../docs/course/links/testing.md")]
-        #[doc = include_str!("../docs/course/testing.md")]
-        pub mod testing {}
-
-        #[doc = include_str!("../docs/course/links/embedding.md")]
-        #[doc = include_str!("../docs/course/embedding.md")]
-        pub mod embedding {}
-
-        #[doc = include_str!("../docs/course/links/programs.md")]
-        #[doc = include_str!("../docs/course/programs.md")]
-        pub mod programs {}
+        chapters! {
+            coroutines tasks turns
+            lock event condition semaphore barrier
+            fairness cancellation dropping timeouts deadlock
+            testing embedding programs
+        }
     }
 
     #[doc = include_str!("../docs/performance.md")]

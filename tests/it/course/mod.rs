@@ -158,7 +158,7 @@ fn programs_in_columns_are_narrow() {
         .iter()
         .filter(|program| page::in_columns(program.name))
     {
-        for (extension, width) in [("py", 58), ("rs", 72)] {
+        for (extension, width) in [("py", 64), ("rs", 72)] {
             let name = format!("programs/{}.{extension}", program.name);
             if file(&name).exists() {
                 let text = read(&name);

@@ -7,7 +7,7 @@
 //!
 //! Links and pictures are written by reference, `[a lock][lock.md]`, and defined on the page for those who read it in
 //! the repository. In the documentation that `cargo doc` makes, no such file is there; so `links/` has, for each page, definitions
-//! that come before those and therefore win, and how its columns look there.
+//! that come before those and therefore win.
 
 use super::{PAGES, file, read};
 use std::fmt::Write;
@@ -24,11 +24,6 @@ enum Part<'a> {
     Pages,
     Foot,
 }
-
-/// Two columns with all the width there is, and lines that scroll each in its own.
-const STYLE: &str = "<style>.width-limiter{max-width:76rem}.pair tr{display:flex}\
-                     .pair th,.pair td{flex:1;min-width:0;border:0;padding:0 .4rem 0 0}\
-                     .pair pre{font-size:.75rem;overflow-x:auto}</style>";
 
 impl Page {
     pub(super) fn read(name: &str) -> Self {
@@ -64,12 +59,11 @@ impl Page {
 
     /// Each definition of the page, as the compiled documentation needs it.
     pub(super) fn links(&self) -> String {
-        let style = format!("{STYLE}\n\n");
         let definitions = self.text.lines().filter_map(|line| {
             let (label, target) = line.strip_prefix('[')?.split_once("]: ")?;
             Some(format!("[{label}]: {}\n", compiled(target)))
         });
-        style + &definitions.collect::<String>()
+        definitions.collect()
     }
 
     fn parts(&self) -> Vec<Part<'_>> {
