@@ -157,11 +157,11 @@ fn pages() -> String {
 
 /// Whether the program stands beside its Python.
 pub(super) fn in_columns(program: &str) -> bool {
-    PAGES.iter().any(|page| {
-        Page::read(page)
-            .text
-            .contains(&format!("<!-- program: {program} -->"))
-    })
+    let mark = format!("<!-- program: {program} -->");
+    let shown = PAGES
+        .iter()
+        .any(|page| Page::read(page).text.contains(&mark));
+    shown && file(&format!("programs/{program}.py")).exists()
 }
 
 fn program(name: &str, in_full: bool) -> String {
