@@ -64,8 +64,7 @@ fn record(main: impl Future<Output = Result<()>>) -> Option<String> {
 }
 
 fn draw(timeline: &Timeline) -> Option<String> {
-    let _ = timeline; // TODO to_svg
-    None
+    Some(timeline.to_svg())
 }
 
 fn run(program: &Program) -> Run {
