@@ -45,5 +45,5 @@ fn main() {
 
     let report = Explorer::new().cancels(1).explore(|_| two(with_guard));
     assert!(report.failure.is_none() && report.complete);
-    println!("with a guard: {} runs, no failure", report.runs);
+    println!("with a guard: no run fails");
 }
