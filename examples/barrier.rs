@@ -1,4 +1,4 @@
-//! Two tasks wait at a barrier for three; main is the third.
+// Two tasks wait at a barrier for three; main is the third.
 
 use soloop::{Barrier, Result, create_task, sleep};
 use std::time::Duration;

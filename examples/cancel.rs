@@ -1,4 +1,4 @@
-//! A task is cancelled, cleans up with further awaits, and then ends; another one returns all the same.
+// A task is cancelled, cleans up with further awaits, and then ends; another one returns all the same.
 
 use soloop::{Error, Result, create_task, sleep};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A baker fills a shelf that holds two loaves; two customers empty it.
+// A baker fills a shelf that holds two loaves; two customers empty it.
 
 use soloop::{Condition, Result, create_task, sleep};
 use std::{cell::RefCell, collections::VecDeque, rc::Rc, time::Duration};

@@ -1,4 +1,4 @@
-//! Two tasks take two locks in opposite order. asyncio would hang here for ever; soloop says why.
+// Two tasks take two locks in opposite order. asyncio would hang here for ever; soloop says why.
 
 use soloop::{Error, Lock, Result, create_task, sleep};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A task waits for an event; a second later, main sets it.
+// A task waits for an event; a second later, main sets it.
 
 use soloop::{Event, Result, create_task, sleep};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Three clerks write to one ledger; a lock keeps each entry whole.
+// Three clerks write to one ledger; a lock keeps each entry whole.
 
 use soloop::{Lock, Result, create_task, sleep};
 use std::{cell::RefCell, rc::Rc, time::Duration};

@@ -1,4 +1,4 @@
-//! A rate limit: two calls may go out at once, then one with each tick.
+// A rate limit: two calls may go out at once, then one with each tick.
 
 use soloop::{Result, Semaphore, create_task, sleep};
 use std::time::Duration;

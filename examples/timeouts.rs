@@ -1,4 +1,4 @@
-//! Four letters with a limit: in time, too late, without one, and with none left.
+// Four letters with a limit: in time, too late, without one, and with none left.
 
 use soloop::{Error, Result, sleep, wait_for};
 use std::time::Duration;

@@ -21,6 +21,29 @@ pub mod pages {
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 
+    #[doc = include_str!("../docs/course/links/README.md")]
+    #[doc = include_str!("../docs/course/README.md")]
+    pub mod course {
+        /// A page, after the targets that its links have here.
+        macro_rules! chapters {
+            ($($name:ident)+) => {
+                $(
+                    #[doc = include_str!(concat!("../docs/course/links/", stringify!($name), ".md"))]
+                    #[doc = include_str!(concat!("../docs/course/", stringify!($name), ".md"))]
+                    #[doc = concat!("<style>\n", include_str!("../docs/course/columns.css"), "</style>")]
+                    pub mod $name {}
+                )+
+            };
+        }
+
+        chapters! {
+            coroutines tasks turns
+            lock event condition semaphore barrier
+            fairness cancellation dropping timeouts deadlock
+            testing embedding programs
+        }
+    }
+
     #[doc = include_str!("../docs/performance.md")]
     pub mod performance {}
 

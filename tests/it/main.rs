@@ -4,6 +4,7 @@ mod auto_traits;
 mod bad_input;
 mod binding;
 mod cancel;
+mod course;
 mod cpython;
 mod deadlock;
 mod debug;

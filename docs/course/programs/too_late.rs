@@ -1,0 +1,30 @@
+use soloop::{Event, Result, create_task, sleep};
+use std::time::Duration;
+
+async fn run(name: &str, shot: Event) -> Result<()> {
+    println!("{name} waits");
+    shot.wait().await?;
+    println!("{name} runs");
+    Ok(())
+}
+
+async fn start() -> Result<()> {
+    let shot = Event::new();
+    let ada = create_task(run("ada", shot.clone()));
+    ada.set_name("ada");
+    sleep(Duration::ZERO).await?;
+
+    let eve = create_task(run("eve", shot.clone()));
+    eve.set_name("eve");
+    shot.set();
+    shot.clear();
+    ada.await?;
+
+    println!("a second shot");
+    shot.set();
+    eve.await
+}
+
+fn main() -> Result<()> {
+    soloop::run(start())
+}
