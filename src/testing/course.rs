@@ -98,8 +98,10 @@ pub(super) struct Course {
 /// The branches of a run.
 #[derive(Debug, Default)]
 pub(super) struct Branching {
-    /// Invariant: at most `room`.
-    pub(super) branches: Vec<Branch>,
+    /// Those that depart once more. Invariant: at most `room`, here and below.
+    pub(super) departing: Vec<Branch>,
+    /// Those that depart as often as the run itself, and differ from it by a choice of the test's own.
+    pub(super) choosing: Vec<Branch>,
     /// How many could ever be run.
     pub(super) room: usize,
     /// Whether there were more.
@@ -107,13 +109,27 @@ pub(super) struct Branching {
 }
 
 impl Branching {
-    fn note(&mut self, state: u32, departures: impl Iterator<Item = Departure>) {
-        let mut departures = departures.fuse();
-        let left = self.room - self.branches.len();
-        let noted = departures.by_ref().take(left);
-        self.branches
-            .extend(noted.map(|departure| Branch { departure, state }));
-        self.was_cut |= departures.next().is_some();
+    fn depart(&mut self, at: u32, actions: &[Action], state: u32) {
+        let left = self.room - self.departing.len();
+        self.was_cut |= actions.len() > left;
+        let actions = actions.iter().take(left);
+        self.departing.extend(actions.map(|&action| Branch {
+            departure: Departure { at, action },
+            state,
+        }));
+    }
+
+    fn choose(&mut self, at: u32, values: u32, state: u32) {
+        let left = self.room - self.choosing.len();
+        self.was_cut |= values as usize - 1 > left;
+        let values = (1..values).take(left);
+        self.choosing.extend(values.map(|value| Branch {
+            departure: Departure {
+                at,
+                action: Action::Choose(value),
+            },
+            state,
+        }));
     }
 }
 
@@ -253,9 +269,8 @@ impl Course {
         self.cancel_points = self.cancel_points.saturating_add(cancels);
         let action = match &mut self.guide {
             Guide::Script { .. } => {
-                let departures = options.iter().map(|&action| Departure { at, action });
                 if let Some(branching) = &mut self.branching {
-                    branching.note(digest, departures);
+                    branching.depart(at, options, digest);
                 }
                 return None;
             }
@@ -310,8 +325,7 @@ impl Course {
                 Some(_) => 0,
                 None => {
                     if let Some(branching) = &mut self.branching {
-                        let others = (1..values).map(Action::Choose);
-                        branching.note(digest, others.map(|action| Departure { at, action }));
+                        branching.choose(at, values, digest);
                     }
                     0
                 }

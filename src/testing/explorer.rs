@@ -76,7 +76,7 @@ impl Explorer {
         self
     }
 
-    /// Cancels up to `n` times, each time a task at any point between two steps. Never main, unless [`only`](Self::only) names it.
+    /// Cancels up to `n` times, each time a task at any point between two steps, or before time passes. Never main, unless [`only`](Self::only) names it.
     #[must_use]
     pub fn cancels(mut self, n: u32) -> Self {
         self.limits.cancels = n;
@@ -119,7 +119,7 @@ impl Explorer {
         self
     }
 
-    /// Takes a run that is not over after so many handles for a failure.
+    /// Takes a run that is not over when so many handles have run for a failure.
     #[must_use]
     pub fn max_steps(mut self, n: usize) -> Self {
         self.max_steps = n;
@@ -348,7 +348,10 @@ where
     U: Future<Output = Result<()>>,
 {
     fn new(explorer: &'a Explorer, body: F) -> Self {
-        assert!(Loop::current().is_none(), "{NESTED_RUN}");
+        assert!(
+            Loop::current().is_none(),
+            "an explorer runs a loop of its own: {NESTED_RUN}"
+        );
         quiet::install();
         Self {
             explorer,
@@ -402,9 +405,9 @@ where
             self.event_loop = new_loop();
         }
         let ended = ended.and_then(|ended| forgot.map(|()| ended));
-        let is_told = stopped.is_some();
+        let told = stopped.clone();
         let broken = judge(&course, stopped, ended);
-        if let (Some((kind, text)), false) = (&broken, is_told) {
+        if let Some((kind, text)) = broken.as_ref().filter(|_| broken != told) {
             fail(&home, *kind, text);
         }
         Ran { course, broken }
@@ -575,21 +578,24 @@ struct Tree {
     max_runs: u64,
     nodes: Vec<Node>,
     /// The nodes with as many departures as the one at hand, and with one more.
-    this_level: Vec<u32>,
-    next_level: Vec<u32>,
+    this_level: Vec<NodeKey>,
+    next_level: Vec<NodeKey>,
     /// How many of this level have been run.
     run: usize,
     /// The node that is being run.
-    current: Option<u32>,
+    current: Option<NodeKey>,
     /// Where the next run puts its branches.
-    branches: Vec<Branch>,
+    branching: Branching,
     was_cut: bool,
     report: Report,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct NodeKey(u32);
+
 /// A run, as the one that it branches off from and what it does then.
 struct Node {
-    parent: Option<u32>,
+    parent: Option<NodeKey>,
     branch: Branch,
 }
 
@@ -602,7 +608,7 @@ impl Tree {
             next_level: Vec::new(),
             run: 0,
             current: None,
-            branches: Vec::new(),
+            branching: Branching::default(),
             was_cut: false,
             report: Report::new(),
         }
@@ -632,14 +638,14 @@ impl Tree {
         let departures = self.departures(key);
         self.report
             .count_cancels(&departures[departures.len() - 1..]);
-        Some((departures, Some(self.nodes[key as usize].branch.state)))
+        Some((departures, Some(self.nodes[key.0 as usize].branch.state)))
     }
 
-    fn departures(&self, key: u32) -> Vec<Departure> {
+    fn departures(&self, key: NodeKey) -> Vec<Departure> {
         let mut departures = Vec::new();
         let mut next = Some(key);
         while let Some(key) = next {
-            let node = &self.nodes[key as usize];
+            let node = &self.nodes[key.0 as usize];
             departures.push(node.branch.departure);
             next = node.parent;
         }
@@ -651,9 +657,8 @@ impl Tree {
     fn room(&mut self) -> Branching {
         let left = self.max_runs - self.report.runs;
         Branching {
-            branches: mem::take(&mut self.branches),
             room: usize::try_from(left).unwrap_or(usize::MAX),
-            was_cut: false,
+            ..mem::take(&mut self.branching)
         }
     }
 
@@ -661,36 +666,47 @@ impl Tree {
     fn grow(&mut self, course: Course) {
         self.report.count_cancel_points(course.cancel_points);
         let mut branching = course.into_branching();
-        self.was_cut |= branching.was_cut;
-        for branch in branching.branches.drain(..) {
-            self.add(branch);
+        self.was_cut |= mem::take(&mut branching.was_cut);
+        let Branching {
+            departing,
+            choosing,
+            ..
+        } = &mut branching;
+        for branch in choosing.drain(..) {
+            // A run of this level comes before all of the next.
+            if self.is_full() {
+                self.was_cut = true;
+                if self.next_level.pop().is_none() {
+                    break;
+                }
+            }
+            let key = self.insert(branch);
+            self.this_level.push(key);
         }
-        self.branches = branching.branches;
+        for branch in departing.drain(..) {
+            if self.is_full() {
+                self.was_cut = true;
+                break;
+            }
+            let key = self.insert(branch);
+            self.next_level.push(key);
+        }
+        self.branching = branching;
     }
 
-    fn add(&mut self, branch: Branch) {
-        let is_choice = matches!(branch.departure.action, Action::Choose(_));
+    /// Whether as many runs wait as can still be made.
+    fn is_full(&self) -> bool {
         let waiting = self.this_level.len() - self.run + self.next_level.len();
-        if self.report.runs + waiting as u64 >= self.max_runs {
-            self.was_cut = true;
-            // It would never be run, or else the last one of the next level.
-            if !is_choice || self.next_level.pop().is_none() {
-                return;
-            }
-        }
-        let Ok(key) = u32::try_from(self.nodes.len()) else {
-            self.was_cut = true;
-            return;
-        };
+        self.report.runs + waiting as u64 >= self.max_runs
+    }
+
+    fn insert(&mut self, branch: Branch) -> NodeKey {
+        let key = u32::try_from(self.nodes.len()).expect("so many nodes take more than memory has");
         self.nodes.push(Node {
             parent: self.current,
             branch,
         });
-        if is_choice {
-            self.this_level.push(key);
-        } else {
-            self.next_level.push(key);
-        }
+        NodeKey(key)
     }
 
     fn report(self, steps: u64, failure: Option<Failure>) -> Report {
