@@ -68,17 +68,13 @@ impl Future for Sleep {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        match &self.0 {
-            Stage::Unpolled(Duration::ZERO) => {
-                if self.0.begin_yield(cx) {
-                    return Poll::Pending;
-                }
-            }
-            Stage::Yielding(yielding) if yielding.is_over() => {
+        if let Stage::Yielding(yielding) = &self.0 {
+            if yielding.is_over() {
                 self.0 = Stage::Over;
                 return Poll::Ready(Ok(()));
             }
-            _ => {}
+        } else if matches!(self.0, Stage::Unpolled(Duration::ZERO)) && self.0.begin_yield(cx) {
+            return Poll::Pending;
         }
         self.poll_asleep(cx)
     }
