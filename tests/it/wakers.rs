@@ -401,7 +401,8 @@ mod of_others {
                 if first {
                     Poll::Pending
                 } else {
-                    Poll::Ready(Ok(note("woken")))
+                    note("woken");
+                    Poll::Ready(Ok(()))
                 }
             }));
             turns(1).await?;

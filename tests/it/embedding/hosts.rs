@@ -387,7 +387,11 @@ mod cost_nothing_while_idle {
             assert!(host(EventLoop::new(), waiting(Rc::clone(&polls))).is_ok());
             // Less if the machine is so slow that two of them come at once.
             let (work, sleeps) = WORK.get();
-            assert_eq!((polls.get(), work <= 4, sleeps <= 2), (40, true, true), "{name}");
+            assert_eq!(
+                (polls.get(), work <= 4, sleeps <= 2),
+                (40, true, true),
+                "{name}"
+            );
         }
     }
 

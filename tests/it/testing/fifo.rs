@@ -143,7 +143,8 @@ fn cancels_delivered_refused_and_passed_on() {
         let unborn = create_task(yields(1));
         unborn.cancel();
         yields(2).await?;
-        (stubborn.cancel(), outer.cancel());
+        stubborn.cancel();
+        outer.cancel();
         assert!(stubborn.await.is_ok() && outer.await.is_err() && unborn.await.is_err());
         Ok(())
     };
