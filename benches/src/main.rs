@@ -1,7 +1,9 @@
 //! The benchmark's command: see `--help`.
 #![forbid(unsafe_code)]
 
-use soloop_benches::{footprint::footprint, lateness::lateness, peer::Size, peers, sizes, table};
+use soloop_benches::{
+    explorer, footprint::footprint, lateness::lateness, peer::Size, peers, sizes, table,
+};
 use std::{env, io, process};
 
 const HELP: &str = "\
@@ -9,6 +11,7 @@ cargo run --release [-- OPTIONS]             every workload on every peer, one t
 cargo run --release -- sizes [OPTIONS]       soloop with 10 to 1,000,000 tasks, timers apart
 cargo run --release -- lateness [--write]    sleeps on the real clock
 cargo run --release -- footprint [--write]   the Event example's size, the crate's time to compile
+cargo run --release -- explorer [--write]    searches through the orders of a program, next to shuttle's
 cargo run --release -- --cell WORKLOAD PEER OPS [TASKS]   one run of one cell, for a profiler
 
   --write           puts the table into docs/performance.md
@@ -41,7 +44,7 @@ fn main() -> io::Result<()> {
             "--jobs" => options.jobs = count(words.next()),
             "--only" => options.only = words.next().unwrap_or_else(|| usage()).to_string(),
             "--python" => options.python = words.next().unwrap_or_else(|| usage()).to_string(),
-            "sizes" | "lateness" | "footprint" => command = word,
+            "sizes" | "lateness" | "footprint" | "explorer" => command = word,
             _ => usage(),
         }
     }
@@ -52,6 +55,7 @@ fn main() -> io::Result<()> {
             sizes::timers().finish("timers", write)
         }
         ("lateness", _) => lateness().finish("lateness", write),
+        ("explorer", _) => explorer::explorer(options.rounds).finish("explorer", write),
         ("footprint", _) => footprint().finish("footprint", write),
         (_, true) => table::table(&options).finish("instructions", write),
         (_, false) => table::table(&options).finish("time", write),

@@ -78,23 +78,32 @@ impl Failure {
     }
 }
 
+/// What went wrong, the timeline, and how to run it again.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            schedule, timeline, ..
+            kind,
+            schedule,
+            timeline,
         } = self;
-        writeln!(f, "{}", self.message())?;
-        writeln!(f)?;
-        writeln!(f, "{}", timeline.to_string().trim_end())?;
-        writeln!(f)?;
-        writeln!(
-            f,
-            "To run it again, set SOLOOP_REPLAY={schedule} for this test; to keep it:"
-        )?;
-        write!(
-            f,
-            "    Explorer::new().replay(&\"{schedule}\".parse().unwrap(), body)"
-        )
+        let message = self.message();
+        writeln!(f, "{message}\n\n{}\n", timeline.to_string().trim_end())?;
+        match kind {
+            FailureKind::UncontrolledNondeterminism if message.contains(NO_LONGER_FITS) => {
+                write!(f, "The schedule {schedule} is of another program. Search anew.")
+            }
+            FailureKind::UncontrolledNondeterminism => f.write_str(
+                "No schedule brings this back. Make the body depend on nothing but its schedule: no static and nothing captured\n\
+                 that changes, no primitive made outside of it, no order of a hash map, no real clock, no random numbers.",
+            ),
+            // In quotes, since a shell has a meaning of its own for `>` and `?`.
+            _ => write!(
+                f,
+                "Run it again:  SOLOOP_REPLAY='{schedule}' cargo test NAME_OF_THIS_TEST\n\
+                 Keep it:       let again = Explorer::new().replay(&\"{schedule}\".parse().unwrap(), body);\n\
+                 \x20              assert!(again.failure.is_none(), \"{{}}\", again.failure.unwrap());"
+            ),
+        }
     }
 }
 
@@ -113,6 +122,9 @@ impl fmt::Display for FailureKind {
     }
 }
 
+/// How a schedule is told that was made for another program.
+const NO_LONGER_FITS: &str = "the schedule no longer fits at decision";
+
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -123,12 +135,12 @@ impl fmt::Display for Misfit {
             ),
             Self::Impossible(departure) => write!(
                 f,
-                "the schedule no longer fits at decision {}: {departure} cannot be done there",
+                "{NO_LONGER_FITS} {}: {departure} cannot be done there",
                 departure.at
             ),
             Self::TooShort { decisions, next } => write!(
                 f,
-                "the schedule no longer fits at decision {decisions}: the run is over, and {next} is still to come"
+                "{NO_LONGER_FITS} {decisions}: the run is over, and {next} is still to come"
             ),
         }
     }

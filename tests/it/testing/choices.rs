@@ -114,6 +114,6 @@ fn proptest_shrinks_a_schedule_towards_asyncios_order() {
     // At the first decision main runs in any case; at the second, a user goes before the loader.
     assert_eq!((choices.len(), choices[0]), (2, 0), "{choices:?}");
     let needed = choices[1] % (users as u16 + 1);
-    let replay = format!("SOLOOP_REPLAY=sl1:1>{needed} ");
+    let replay = format!("SOLOOP_REPLAY='sl1:1>{needed}' ");
     assert!(story.message().contains(&replay), "{story}");
 }

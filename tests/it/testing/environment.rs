@@ -56,7 +56,7 @@ fn a_schedule_is_run_in_place_of_the_search() {
         !passed && printed.contains("deadlock: Task-1 waits for <Event 'ready'"),
         "{printed}"
     );
-    assert!(printed.contains("SOLOOP_REPLAY=sl1:1c2"), "{printed}");
+    assert!(printed.contains("SOLOOP_REPLAY='sl1:1c2' "), "{printed}");
 }
 
 #[test]

@@ -216,7 +216,7 @@ fn check_panics_with_the_story() {
         "{said}"
     );
     assert!(said.contains("Task-2"), "{said}");
-    assert!(said.contains("SOLOOP_REPLAY=sl1: "), "{said}");
+    assert!(said.contains("SOLOOP_REPLAY='sl1:' "), "{said}");
 }
 
 /// The loop that was under way is gone, and the thread runs others.
