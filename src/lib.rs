@@ -21,6 +21,9 @@ pub mod pages {
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
+
     #[doc = include_str!("../docs/course/links/README.md")]
     #[doc = include_str!("../docs/course/README.md")]
     pub mod course {

@@ -7,6 +7,7 @@ mod environment;
 mod failures;
 mod fifo;
 mod honesty;
+mod page;
 mod patterns;
 mod probe;
 mod sample;
