@@ -60,7 +60,10 @@ async fn three_visitors() -> Result<()> {
 #[test]
 fn shows_the_witness_as_it_prints() {
     let report = Explorer::new().cancels(1).explore(|_| three_visitors());
-    let shown = PAGE.split("```text\n").nth(1).and_then(|rest| rest.split("\n```").next());
+    let shown = PAGE
+        .split("```text\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n```").next());
     assert_eq!(report.failure.unwrap().to_string(), shown.unwrap());
     assert_eq!(report.runs, 9);
     assert!(PAGE.contains("panics at the ninth"));
