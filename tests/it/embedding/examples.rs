@@ -65,7 +65,7 @@ fn loop_that_counts() -> soloop::EventLoop {
 
 /// Under `run`: main sets its timer, the thread is parked, and then come the turn of the timer and that of main.
 const UNDER_RUN: usize = 4;
-/// A driven loop: once, for the deadline.
+/// A driven loop: once, for the deadline. Not even that on a machine so slow that it has passed by then.
 const DRIVEN: usize = 1;
 
 mod game {
@@ -159,7 +159,7 @@ mod echo {
         let driven = guest.drive(quiet(), async |delay| {
             Timer::after(delay).await;
         });
-        assert_eq!(async_io::block_on(Counted::new(driven)).unwrap(), DRIVEN);
+        assert!(async_io::block_on(Counted::new(driven)).unwrap() <= DRIVEN);
     }
 }
 
@@ -195,6 +195,6 @@ mod tokio_app {
             while_quiet().await
         };
         let driven = Counted::new(guest.drive(main, tokio::time::sleep));
-        assert_eq!(LocalSet::new().block_on(&runtime, driven).unwrap(), DRIVEN);
+        assert!(LocalSet::new().block_on(&runtime, driven).unwrap() <= DRIVEN);
     }
 }
