@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use futures::{FutureExt, join, select};
+use futures::{FutureExt, join, select_biased};
 use soloop::{
     Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, create_task, sleep,
     testing::{Explorer, FailureKind, Probe, Schedule},
@@ -162,7 +162,7 @@ fn combinators_with_wakers_of_their_own() {
             nap(1).await
         });
         first.and(second)?;
-        select! {
+        select_biased! {
             slept = nap(3).fuse() => slept,
             ended = timer.fuse() => ended,
         }
