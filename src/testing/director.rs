@@ -95,18 +95,17 @@ impl Pilot for Director<'_> {
 
     fn wait(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
         // asyncio's `stop` is a handle, too.
-        if home.look(|state| state.stop_after.is_some()) || self.probe.settle(home) {
+        if home.look(|state| state.stop_after.is_some()) {
             return Ok(());
         }
         match home.outlook() {
             Outlook::Ready => Ok(()),
-            Outlook::Until(_) => self.let_time_pass(home, stepping),
-            // The world is closed: nobody outside has a waker.
-            Outlook::Awaited | Outlook::Stuck => {
-                let report = home.deadlock_report();
-                self.stop(home, FailureKind::Deadlock, report.to_string());
-                Err(Error::Deadlock(Arc::new(report)))
+            Outlook::Until(_) => self.stand_still(home, stepping, true),
+            Outlook::Awaited | Outlook::Stuck if self.probe.has_settlers() => {
+                self.stand_still(home, stepping, false)
             }
+            // The world is closed: nobody outside has a waker.
+            Outlook::Awaited | Outlook::Stuck => Err(self.deadlock(home)),
         }
     }
 }
@@ -178,8 +177,13 @@ impl Director<'_> {
         }
     }
 
-    /// Nothing is ready, and a deadline is next: until it passes, something else may happen.
-    fn let_time_pass(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
+    /// Nothing is ready: somebody has waited for that, or a deadline is next. Until then, something else may happen.
+    fn stand_still(
+        &mut self,
+        home: &Loop,
+        stepping: &mut Stepping<'_, '_>,
+        has_deadline: bool,
+    ) -> Result<()> {
         let wants_options = {
             let mut course = self.probe.course().borrow_mut();
             home.look(|state| see_state(&mut course, state, 0));
@@ -190,14 +194,23 @@ impl Director<'_> {
             self.list_options(home, None);
         }
         match self.decide() {
-            Ok((None, _)) => {
+            Ok((None, _)) if self.probe.settle(home) => Ok(()),
+            Ok((None, _)) if has_deadline => {
                 home.pass_deadline();
                 Ok(())
             }
+            Ok((None, _)) => Err(self.deadlock(home)),
             Ok((Some(action @ Action::PassDeadline), at)) => Err(self.impossible(home, action, at)),
             Ok((Some(action), at)) => self.interfere(home, action, at, stepping),
             Err(misfit) => Err(self.stop_misfit(home, misfit)),
         }
+    }
+
+    #[cold]
+    fn deadlock(&mut self, home: &Loop) -> Error {
+        let report = home.deadlock_report();
+        self.stop(home, FailureKind::Deadlock, report.to_string());
+        Error::Deadlock(Arc::new(report))
     }
 
     /// Has the course see how things stand before a decision about the first of so many handles, and says whether it wants to know

@@ -134,6 +134,11 @@ impl Probe {
         (!holds()).then_some(name)
     }
 
+    /// Whether anybody waits for everybody to stand still.
+    pub(super) fn has_settlers(&self) -> bool {
+        !self.0.settlers.borrow().is_empty()
+    }
+
     /// Everybody stands still: whoever has waited for that longest goes on. Says whether somebody does.
     pub(super) fn settle(&self, home: &Loop) -> bool {
         loop {

@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 /// | `4t` | the next deadline passes though others are ready |
 /// | `4?2` | [`Probe::choose`](super::Probe::choose) returns `2` |
 ///
-/// There is a decision before each handle runs, one before time passes because nothing is ready, one more after each departure that
-/// is not a choice of a handle, and one in each call of `choose`.
+/// There is a decision before each handle runs, one when nothing is ready, before time passes or whoever has waited for that goes on, one
+/// more after each departure that is not a choice of a handle, and one in each call of `choose`.
 ///
 /// # Examples
 /// ```

@@ -334,3 +334,27 @@ fn one_that_has_outlived_its_run_does_nothing() {
         soloop::run(async { soloop::wait_for(probe.settled(), Duration::from_millis(1)).await });
     assert!(matches!(settled, Err(Error::Timeout)), "{settled:?}");
 }
+
+#[test]
+fn a_cancel_can_come_while_all_stand_still_for_somebody() {
+    let seen = Cell::new(false);
+    let report = Explorer::new().cancels(1).explore(|probe| {
+        let seen = &seen;
+        async move {
+            let (begun, told) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(false)));
+            let (begins, is_told) = (Rc::clone(&begun), Rc::clone(&told));
+            create_task(async move {
+                begins.set(true);
+                let waited = Event::new().wait().await;
+                is_told.set(true);
+                waited
+            });
+            probe.settled().await?;
+            if begun.get() && told.get() {
+                seen.set(true);
+            }
+            Ok(())
+        }
+    });
+    assert_eq!((report.complete, seen.get()), (true, true));
+}

@@ -138,7 +138,7 @@ fn a_cut_search_finds_the_failure_with_the_fewest_departures_all_the_same() {
         assert_ne!(probe.choose(3), 2);
         Ok(())
     });
-    assert_eq!(report.failure.unwrap().schedule.to_string(), "sl1:5?2");
+    assert_eq!(report.failure.unwrap().schedule.to_string(), "sl1:6?2");
 }
 
 #[test]
