@@ -163,11 +163,11 @@ impl<'a> Picture<'a> {
     fn place_columns(&mut self) {
         let columns = &self.layout.columns;
         let by_step = (860.0 / columns.len().max(1) as f64).clamp(8.0, 44.0);
-        let turns = columns.chunk_by(|one, next| one.turn == next.turn);
-        let count = turns.clone().count().max(1) as f64;
+        let turns = || columns.chunk_by(|one, next| one.turn == next.turn);
+        let count = turns().count().max(1) as f64;
         let by_turn = (1000.0 / count).clamp(4.0_f64.min(TURNS_WIDTH / count), 24.0);
         let mut x = self.gutter;
-        for turn in turns {
+        for turn in turns() {
             let width = match self.by_turn() {
                 true => by_turn / turn.len() as f64,
                 false => by_step,
