@@ -48,14 +48,6 @@ impl State {
         Some((others, self.wheel.reserve()))
     }
 
-    /// Ends the poll of a scope that has just begun, if nothing inside waits. Else it has to be left.
-    #[inline]
-    pub(crate) fn forget_scope(&mut self) -> bool {
-        let undrawn = self.here.undrawn.get();
-        self.here.undrawn.set(undrawn.saturating_sub(1));
-        undrawn > 0
-    }
-
     /// The innermost scope, whose first poll is about to end.
     pub(crate) fn scope_begun(&mut self) -> WaiterKey {
         self.draw_scopes();

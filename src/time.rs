@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 
 use crate::{
     error::{Error, Result},
-    event_loop::{Handle, Loop, key::WaiterKey, state::State},
+    event_loop::{Handle, Loop, clock::Moment, key::WaiterKey, state::State},
     scope::Verdict,
     task::Task,
     waiter::{Kind, Waiting},
@@ -99,7 +99,7 @@ impl Stage {
         let Some(home) = Loop::current() else {
             return false;
         };
-        if !home.here.is_plain(cx.waker()) {
+        if !home.here.may_yield(cx.waker()) {
             return self.begin_yield_inside(home, cx);
         }
         let since = home.here.begin_yield();
@@ -269,7 +269,7 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<T>> {
         let this = self.project();
-        let inside = Inside(Some(&mut boundary));
+        let inside = boundary.inside();
         match this.coroutine.as_pin_mut().expect(RUNS).poll(cx) {
             Poll::Ready(result) => Poll::Ready(result),
             Poll::Pending => {
@@ -361,33 +361,76 @@ struct Boundary {
     scope: Option<WaiterKey>,
     /// How many requests to cancel there were when it was drawn, as far as they may be disregarded.
     others_before: i64,
-    /// Until the coroutine is pending, there is only the timer's place among equal deadlines.
-    unset: Option<(Duration, u64)>,
+    /// The timer, until it is set: once the coroutine is pending.
+    unset: Option<Unset>,
+    /// Whether the coroutine was pending with a bare yield and nothing else, and so without a timer.
+    spared: bool,
     /// Whether the time is over from the start.
     at_once: bool,
+}
+
+/// A timer as long as there are only its length, when it began, and its place among equal deadlines.
+#[derive(Clone, Copy)]
+struct Unset {
+    began: Moment,
+    timeout: Duration,
+    number: u64,
 }
 
 impl Boundary {
     /// Begins a scope, and the first poll in it. `None` if no task is running.
     fn draw(timeout: Duration) -> Option<Self> {
         let home = Loop::current()?;
-        let deadline = home.now().saturating_add(timeout);
+        let began = home.clock().moment();
         let (others_before, number) = home.open(|state| state.begin_scope(timeout.is_zero()))?;
+        let unset = Unset {
+            began,
+            timeout,
+            number,
+        };
         Some(Self {
             home,
             scope: None,
             others_before,
-            unset: Some((deadline, number)),
+            unset: Some(unset),
+            spared: false,
             at_once: timeout.is_zero(),
         })
     }
 
     fn enter(&mut self) -> Result<Inside<'_>> {
-        let scope = self.scope.expect("it is pending");
-        if !self.home.open(|state| state.enter_scope(scope)) {
+        let entered = match self.scope {
+            Some(scope) => self.home.open(|state| state.enter_scope(scope)),
+            None => self.home.here.enter_undrawn(),
+        };
+        if !entered {
             return Err(Error::no_running_loop());
         }
-        Ok(Inside(Some(self)))
+        Ok(self.inside())
+    }
+
+    #[inline]
+    fn inside(&mut self) -> Inside<'_> {
+        Inside {
+            yields: self.home.here.yields.get(),
+            boundary: Some(self),
+        }
+    }
+
+    /// Leaves a coroutine that is pending with a bare yield, for the first time. Its next step is queued before its timer could
+    /// be, so that there is no need of that yet. Unless the order may be another, or the host's clock goes on meanwhile.
+    fn spare(&mut self, yields_before: u32, waker: &Waker) -> bool {
+        let here = &self.home.here;
+        let spares = self.scope.is_none()
+            && !self.spared
+            && !self.at_once
+            && here.yields.get() > yields_before
+            && !here.keeps(waker)
+            && !here.observed.get()
+            && !self.home.clock().is_hosts()
+            && here.forget_scope();
+        self.spared |= spares;
+        spares
     }
 
     /// The coroutine is pending: leaves it, and has a combinator's waker kept. The timer runs from the first time on.
@@ -397,8 +440,18 @@ impl Boundary {
             scope,
             unset,
             at_once,
+            spared,
             ..
         } = self;
+        let unset = unset.take().map(|unset| {
+            let deadline = home
+                .clock()
+                .time_at(unset.began)
+                .saturating_add(unset.timeout);
+            // It has come while there was no timer: that would stand behind what is ready now.
+            let is_late = *spared && deadline <= home.now();
+            (deadline, unset.number, is_late)
+        });
         let mut keeps_waker = false;
         let verdict = home.open(|state| {
             let scope = *scope.get_or_insert_with(|| state.scope_begun());
@@ -406,11 +459,16 @@ impl Boundary {
             if verdict == Verdict::Abandon {
                 return verdict;
             }
-            match unset.take() {
+            match unset {
                 Some(_) if *at_once => state.cancel_inside(scope),
-                Some((deadline, number)) => {
+                Some((deadline, number, false)) => {
                     let timer = state.wheel.insert(deadline, number, scope);
                     state.scope_mut(scope).timer = Some(timer);
+                }
+                Some((_, _, true)) => {
+                    let timer = state.wheel.insert_due(scope);
+                    state.scope_mut(scope).timer = Some(timer);
+                    state.ready.push_late(Handle::Timer(timer));
                 }
                 None => {}
             }
@@ -426,10 +484,10 @@ impl Boundary {
     /// The coroutine has ended, or panicked: leaves it.
     fn leave(&mut self) {
         let scope = &mut self.scope;
+        if scope.is_none() && self.home.here.forget_scope() {
+            return;
+        }
         self.home.open(|state| {
-            if scope.is_none() && state.forget_scope() {
-                return;
-            }
             let scope = *scope.get_or_insert_with(|| state.scope_begun());
             state.leave_scope(scope, false);
         });
@@ -460,19 +518,28 @@ impl Drop for Boundary {
 }
 
 /// While a scope's coroutine is being polled. A panic leaves it as well.
-struct Inside<'a>(Option<&'a mut Boundary>);
+struct Inside<'a> {
+    /// `None` once it is left.
+    boundary: Option<&'a mut Boundary>,
+    /// How many bare yields had begun in this step before.
+    yields: u32,
+}
 
 impl Inside<'_> {
     #[inline]
     fn stay(mut self, cx: &mut Context<'_>) -> Verdict {
-        self.0.take().expect("left once").stay(cx)
+        let boundary = self.boundary.take().expect("left once");
+        if boundary.spare(self.yields, cx.waker()) {
+            return Verdict::Pending;
+        }
+        boundary.stay(cx)
     }
 }
 
 impl Drop for Inside<'_> {
     #[inline]
     fn drop(&mut self) {
-        if let Some(boundary) = &mut self.0 {
+        if let Some(boundary) = &mut self.boundary {
             boundary.leave();
         }
     }

@@ -1049,6 +1049,7 @@ impl State {
 
     /// A bare yield begins that was polled with a combinator's waker, which is woken when the next step begins.
     pub(crate) fn yield_inside(&mut self) -> WaiterKey {
+        self.draw_scopes();
         let key = self.next_other();
         self.insert_other(key, Waiter::new(Kind::Yield));
         if let Some(current) = self.here.task.get() {
@@ -1060,7 +1061,6 @@ impl State {
 
     /// Has the scopes around know that something in them yields.
     fn mark_yielding(&mut self) {
-        self.draw_scopes();
         let mut scope = self.here.scope.get();
         while let Some(key) = scope {
             self.scope_flags(key).set(YIELDING);

@@ -11,7 +11,38 @@ pub(crate) enum Clock {
     Host(Box<dyn Fn() -> Duration>),
 }
 
+/// A moment, as a clock gives it at once. What time it was is worked out if anybody asks.
+#[derive(Clone, Copy)]
+pub(crate) enum Moment {
+    Instant(Instant),
+    Time(Duration),
+}
+
 impl Clock {
+    /// The present moment. A host's clock is user code, so this is never asked under a borrow.
+    #[inline]
+    pub(crate) fn moment(&self) -> Moment {
+        match self {
+            Self::Monotonic { .. } => Moment::Instant(Instant::now()),
+            Self::Virtual { now } => Moment::Time(now.get()),
+            Self::Host(now) => Moment::Time(now()),
+        }
+    }
+
+    /// The loop's time at a moment that this clock gave.
+    pub(crate) fn time_at(&self, moment: Moment) -> Duration {
+        match (self, moment) {
+            (Self::Monotonic { start }, Moment::Instant(instant)) => instant - *start,
+            (_, Moment::Time(time)) => time,
+            (_, Moment::Instant(_)) => unreachable!("it is this clock's"),
+        }
+    }
+
+    /// Whether this is a host's, which may go on at any point of a turn and tell of it.
+    pub(crate) fn is_hosts(&self) -> bool {
+        matches!(self, Self::Host(_))
+    }
+
     pub(crate) fn monotonic() -> Self {
         Self::Monotonic {
             start: Instant::now(),

@@ -19,6 +19,8 @@ pub(crate) struct Here {
     pub(crate) calm: Cell<bool>,
     /// How many bare yields began in this step.
     pub(crate) yields: Cell<u32>,
+    /// Whether somebody takes the handles of this turn one by one, and not always in their order.
+    pub(crate) observed: Cell<bool>,
     /// The waker this step was polled with. Another one belongs to a combinator. Whoever clones it has it to himself once the
     /// step is over.
     pub(crate) waker: Cell<*const ()>,
@@ -33,6 +35,7 @@ impl Here {
             step: Cell::new(0),
             calm: Cell::new(false),
             yields: Cell::new(0),
+            observed: Cell::new(false),
             waker: Cell::new(ptr::null()),
         }
     }
@@ -75,7 +78,29 @@ impl Here {
     /// the same.
     #[inline]
     pub(crate) fn is_plain(&self, waker: &Waker) -> bool {
-        !self.keeps(waker) && self.scope.get().is_none() && self.undrawn.get() == 0
+        self.may_yield(waker) && self.undrawn.get() == 0
+    }
+
+    /// The same for a bare yield, which needs no scope to be drawn.
+    #[inline]
+    pub(crate) fn may_yield(&self, waker: &Waker) -> bool {
+        !self.keeps(waker) && self.scope.get().is_none()
+    }
+
+    /// Begins to poll what is in a scope that is not drawn. Says whether any task is running at all.
+    #[inline]
+    pub(crate) fn enter_undrawn(&self) -> bool {
+        let is_running = self.task.get().is_some();
+        self.undrawn.set(self.undrawn.get() + u32::from(is_running));
+        is_running
+    }
+
+    /// Ends the poll of a scope that is not drawn. Says whether it is so.
+    #[inline]
+    pub(crate) fn forget_scope(&self) -> bool {
+        let undrawn = self.undrawn.get();
+        self.undrawn.set(undrawn.saturating_sub(1));
+        undrawn > 0
     }
 
     /// A bare yield begins: when this step is over, the task's next one is queued. Returns the step that it began in.

@@ -10,7 +10,7 @@
 //! In asyncio this is `BaseEventLoop`, and `Runner` for the way in and out.
 
 pub(crate) mod arena;
-mod clock;
+pub(crate) mod clock;
 mod deadlock;
 mod embed;
 pub(crate) mod here;
@@ -358,6 +358,7 @@ impl<'a> Aside<'a> {
         handles: &'a mut VecDeque<Handle>,
     ) -> Self {
         home.begin_turn(stepping);
+        home.here.observed.set(true);
         home.open(|state| {
             if let Some(journal) = &mut state.journal {
                 journal.turn += 1;
@@ -376,6 +377,7 @@ impl<'a> Aside<'a> {
 
 impl Drop for Aside<'_> {
     fn drop(&mut self) {
+        self.home.here.observed.set(false);
         if !self.handles.is_empty() {
             self.home.open(|state| state.ready.put_back(self.handles));
         }
@@ -512,6 +514,10 @@ impl Loop {
         errands
             .into_iter()
             .for_each(|errand| errand.run(&self.inbox));
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// The loop's time.

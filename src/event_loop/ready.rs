@@ -35,6 +35,11 @@ impl Ready {
         self.next.is_empty() && self.taken == self.turn.len()
     }
 
+    /// Puts a handle behind those of this turn, where it would stand if it had come in time.
+    pub(crate) fn push_late(&mut self, handle: Handle) {
+        self.turn.push(handle);
+    }
+
     /// Begins a turn with what stands in the queue now.
     pub(crate) fn begin_turn(&mut self) {
         debug_assert_eq!(self.taken, self.turn.len(), "a turn runs to its end");
