@@ -1555,6 +1555,9 @@ impl State {
 
     /// The tasks that have not ended, in the order of their creation.
     pub(crate) fn in_order_of_creation(&self) -> Vec<TaskKey> {
+        if self.alive == 0 {
+            return Vec::new();
+        }
         let mut alive: Vec<_> = self
             .tasks
             .places()

@@ -545,20 +545,6 @@ impl State {
         }
     }
 
-    /// How many waiters there are.
-    pub(crate) fn waiting(&self) -> usize {
-        let own = self.tasks.places().filter(|&(index, slot)| {
-            let own = WaiterKey::own(TaskKey::new(index));
-            slot.youngest.is_some_and(|youngest| {
-                youngest == own
-                    || self
-                        .second(TaskKey::new(index))
-                        .is_some_and(|second| self.other(second).older == Some(own))
-            })
-        });
-        self.others.len() + own.count()
-    }
-
     /// The key of the waiter that the running task makes next, if one is running: its own, if it has no other yet, and none is
     /// needed that knows its scope or a combinator's waker.
     #[inline]

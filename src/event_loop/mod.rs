@@ -26,7 +26,6 @@ mod wheel;
 
 use std::{
     cell::{Cell, RefCell, RefMut},
-    collections::VecDeque,
     fmt,
     future::Future,
     mem::{self, ManuallyDrop},
@@ -347,15 +346,17 @@ impl Pilot for Fifo {
 /// A turn for somebody who takes its handles one by one. What is left when this is dropped goes back to where it was.
 pub(crate) struct Aside<'a> {
     home: &'a Loop,
-    pub(crate) handles: &'a mut VecDeque<Handle>,
+    handles: &'a mut Vec<Handle>,
+    /// How many have been taken, from the first on.
+    taken: usize,
 }
 
 impl<'a> Aside<'a> {
-    /// Begins a turn, with its handles in a queue that was empty.
+    /// Begins a turn, with its handles in a queue that was empty, and is so afterwards.
     pub(crate) fn begin_turn(
         home: &'a Loop,
         stepping: &Stepping<'_, '_>,
-        handles: &'a mut VecDeque<Handle>,
+        handles: &'a mut Vec<Handle>,
     ) -> Self {
         home.begin_turn(stepping);
         home.here.observed.set(true);
@@ -365,10 +366,34 @@ impl<'a> Aside<'a> {
             }
             state.ready.set_aside(handles);
         });
-        Self { home, handles }
+        Self {
+            home,
+            handles,
+            taken: 0,
+        }
+    }
+
+    /// What is left of the turn.
+    #[inline]
+    pub(crate) fn left(&self) -> &[Handle] {
+        &self.handles[self.taken..]
+    }
+
+    /// Takes the first handle that is left.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<Handle> {
+        let first = self.left().first().copied()?;
+        self.taken += 1;
+        Some(first)
+    }
+
+    /// Takes a handle out of its place among those that are left.
+    pub(crate) fn take(&mut self, place: usize) -> Handle {
+        self.handles.remove(self.taken + place)
     }
 
     /// Runs a handle that was taken out, to its end.
+    #[inline]
     pub(crate) fn run(&self, handle: Handle, stepping: &mut Stepping<'_, '_>) {
         self.home.open(|state| state.ready.only(handle));
         self.home.take_turn(stepping);
@@ -378,9 +403,10 @@ impl<'a> Aside<'a> {
 impl Drop for Aside<'_> {
     fn drop(&mut self) {
         self.home.here.observed.set(false);
-        if !self.handles.is_empty() {
-            self.home.open(|state| state.ready.put_back(self.handles));
+        if !self.left().is_empty() {
+            self.home.open(|state| state.ready.put_back(self.left()));
         }
+        self.handles.clear();
     }
 }
 

@@ -5,8 +5,6 @@
 //!
 //! In asyncio this is `BaseEventLoop._ready`, and `ntodo` in `_run_once`.
 
-use std::collections::VecDeque;
-
 use super::key::{TaskKey, TimerKey};
 
 /// An entry of the ready queue.
@@ -48,14 +46,15 @@ impl Ready {
         std::mem::swap(&mut self.turn, &mut self.next);
     }
 
-    /// Sets aside what is left of this turn, for somebody who runs it handle by handle.
-    pub(crate) fn set_aside(&mut self, aside: &mut VecDeque<Handle>) {
-        aside.extend(self.turn.drain(self.taken..));
+    /// Sets aside a turn that has just begun, in a queue that was empty, for somebody who runs it handle by handle.
+    pub(crate) fn set_aside(&mut self, aside: &mut Vec<Handle>) {
+        debug_assert!(aside.is_empty() && self.taken == 0);
+        std::mem::swap(&mut self.turn, aside);
     }
 
-    /// Puts that back, since the turn will not be run to its end.
-    pub(crate) fn put_back(&mut self, aside: &mut VecDeque<Handle>) {
-        self.turn.extend(aside.drain(..));
+    /// Puts what is left of that back, since the turn will not be run to its end.
+    pub(crate) fn put_back(&mut self, left: &[Handle]) {
+        self.turn.extend(left);
     }
 
     /// What the next turn will begin with.

@@ -97,16 +97,18 @@ impl State {
         standings.sort_unstable_by_key(|standing| standing.number);
     }
 
-    /// A few numbers that tell one state from another.
+    /// A few numbers that tell one state from another, and are at hand.
+    #[inline]
     pub(crate) fn fingerprint(&self) -> [u64; 3] {
-        [self.created, self.alive as u64, self.waiting() as u64]
+        let waiting = (self.others.len() as u64) << 32 | self.wheel.len() as u64;
+        [self.created, self.alive as u64, waiting]
     }
 
     fn begin_anew(&mut self) -> bool {
         self.created = 0;
         self.here.step.set(0);
         self.tasks.is_empty()
-            && self.waiting() == 0
+            && self.others.is_empty()
             && self.queues.is_empty()
             && self.wheel.rewind()
     }

@@ -103,6 +103,11 @@ impl<P: Copy> Wheel<P> {
         self.occupied == 0
     }
 
+    /// How many timers there are, those included that are due.
+    pub(crate) fn len(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Takes a number, which is the timer's place among equal deadlines.
     pub(crate) fn reserve(&mut self) -> u64 {
         self.next_number += 1;

@@ -189,8 +189,13 @@ impl Course {
         }
     }
 
-    pub(super) fn into_branching(self) -> Branching {
-        self.branching.unwrap_or_default()
+    /// The branches of the run, and room for the script of another.
+    pub(super) fn into_branching(self) -> (Branching, Vec<Departure>) {
+        let script = match self.guide {
+            Guide::Script { departures, .. } => departures,
+            Guide::Choices(_) | Guide::Walk { .. } => self.departed,
+        };
+        (self.branching.unwrap_or_default(), script)
     }
 
     /// Takes in what is seen at a decision.

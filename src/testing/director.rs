@@ -1,6 +1,6 @@
 //! The director: takes one run of the loop along its course, handle by handle.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     FailureKind, Only,
@@ -32,7 +32,7 @@ pub(super) struct Director<'a> {
 /// Reused from run to run.
 #[derive(Default)]
 pub(super) struct Buffers {
-    handles: VecDeque<Handle>,
+    handles: Vec<Handle>,
     /// The handles that can go first, by their places in this turn and the next, and their tasks.
     ready: Vec<(usize, TaskKey)>,
     standings: Vec<Standing>,
@@ -144,24 +144,24 @@ impl Director<'_> {
         stepping: &mut Stepping<'_, '_>,
     ) -> Result<Option<Handle>> {
         loop {
-            let Some(&first) = turn.handles.front() else {
+            let Some(&first) = turn.left().first() else {
                 return Ok(None);
             };
             if self.steps >= self.max_steps {
                 let limit = format!("still running after {} steps", self.max_steps);
                 return Err(self.stop(home, FailureKind::StepLimit, limit));
             }
-            let waiting = turn.handles.len();
+            let waiting = turn.left().len();
             let Some(wants_options) = self.see(home, first, waiting) else {
                 // Nothing comes of it: it is nobody's to choose.
-                return Ok(turn.handles.pop_front());
+                return Ok(turn.pop());
             };
             self.buffers.options.clear();
             if wants_options {
                 self.list_options(home, Some(turn));
             }
             let (action, at) = match self.decide() {
-                Ok((None, _)) => return Ok(turn.handles.pop_front()),
+                Ok((None, _)) => return Ok(turn.pop()),
                 Ok((Some(action), at)) => (action, at),
                 Err(misfit) => return Err(self.stop_misfit(home, misfit)),
             };
@@ -171,7 +171,7 @@ impl Director<'_> {
                     return Err(self.impossible(home, action, at));
                 };
                 write(home, Some(task), || "it goes first".into());
-                return Ok(take_from(place, home, turn));
+                return Ok(Some(take_from(place, home, turn)));
             }
             self.interfere(home, action, at, stepping)?;
         }
@@ -243,9 +243,8 @@ impl Director<'_> {
         let ready = &mut self.buffers.ready;
         ready.clear();
         home.look(|state| {
-            let (front, back) = turn.handles.as_slices();
             let mut place = 0;
-            for handles in [front, back, state.ready.next_turn()] {
+            for handles in [turn.left(), state.ready.next_turn()] {
                 for &handle in handles {
                     if let Some(task) = state.task_of(handle) {
                         ready.push((place, task));
@@ -277,9 +276,12 @@ impl Director<'_> {
     /// Lists what can be done in place of running the first handle, or of letting time pass if nothing is ready.
     fn list_options(&mut self, home: &Loop, turn: Option<&Aside<'_>>) {
         let limits = self.probe.course().borrow().limits;
-        if let (Some(turn), true) = (turn, limits.reorder > 0) {
-            self.list_ready(home, turn);
-            self.list_reorders(home);
+        if let Some(turn) = turn.filter(|_| limits.reorder > 0) {
+            let others = turn.left().len() - 1 + home.look(|state| state.ready.next_turn().len());
+            if others > 0 {
+                self.list_ready(home, turn);
+                self.list_reorders(home);
+            }
         }
         if limits.cancels > 0 || limits.drops > 0 || limits.spurious > 0 {
             self.list_interferences(home, limits);
@@ -344,10 +346,10 @@ fn see_state(course: &mut Course, state: &State, waiting: usize) {
 }
 
 /// Takes a handle out of its place in this turn or the next.
-fn take_from(place: usize, home: &Loop, turn: &mut Aside<'_>) -> Option<Handle> {
-    match place.checked_sub(turn.handles.len()) {
-        None => turn.handles.remove(place),
-        Some(place) => Some(home.open(|state| state.ready.take_of_next_turn(place))),
+fn take_from(place: usize, home: &Loop, turn: &mut Aside<'_>) -> Handle {
+    match place.checked_sub(turn.left().len()) {
+        None => turn.take(place),
+        Some(place) => home.open(|state| state.ready.take_of_next_turn(place)),
     }
 }
 

@@ -584,7 +584,8 @@ struct Tree {
     run: usize,
     /// The node that is being run.
     current: Option<NodeKey>,
-    /// Where the next run puts its branches.
+    /// Where the next run has its script, and where it puts its branches.
+    script: Vec<Departure>,
     branching: Branching,
     was_cut: bool,
     report: Report,
@@ -608,6 +609,7 @@ impl Tree {
             next_level: Vec::new(),
             run: 0,
             current: None,
+            script: Vec::new(),
             branching: Branching::default(),
             was_cut: false,
             report: Report::new(),
@@ -641,8 +643,9 @@ impl Tree {
         Some((departures, Some(self.nodes[key.0 as usize].branch.state)))
     }
 
-    fn departures(&self, key: NodeKey) -> Vec<Departure> {
-        let mut departures = Vec::new();
+    fn departures(&mut self, key: NodeKey) -> Vec<Departure> {
+        let mut departures = mem::take(&mut self.script);
+        departures.clear();
         let mut next = Some(key);
         while let Some(key) = next {
             let node = &self.nodes[key.0 as usize];
@@ -665,7 +668,8 @@ impl Tree {
     /// Takes in the branches of the run that has just been made.
     fn grow(&mut self, course: Course) {
         self.report.count_cancel_points(course.cancel_points);
-        let mut branching = course.into_branching();
+        let (mut branching, script) = course.into_branching();
+        self.script = script;
         self.was_cut |= mem::take(&mut branching.was_cut);
         let Branching {
             departing,

@@ -123,7 +123,14 @@ impl Probe {
     /// The first invariant that does not hold.
     #[inline]
     pub(super) fn broken_invariant(&self) -> Option<&'static str> {
-        let count = self.0.invariants.borrow().len();
+        match self.0.invariants.borrow().len() {
+            0 => None,
+            count => self.ask_all(count),
+        }
+    }
+
+    #[inline(never)]
+    fn ask_all(&self, count: usize) -> Option<&'static str> {
         (0..count).find_map(|place| self.ask(place))
     }
 

@@ -94,7 +94,8 @@ impl fmt::Display for Failure {
             }
             FailureKind::UncontrolledNondeterminism => f.write_str(
                 "No schedule brings this back. Make the body depend on nothing but its schedule: no static and nothing captured\n\
-                 that changes, no primitive made outside of it, no order of a hash map, no real clock, no random numbers.",
+                 that changes, no primitive made outside of it, no order of a hash map, no real clock, no random numbers (`select!`\n\
+                 draws one: take `select_biased!`).",
             ),
             // In quotes, since a shell has a meaning of its own for `>` and `?`.
             _ => write!(

@@ -1,6 +1,6 @@
 //! The recorder: takes the turns as asyncio does, handle by handle, and keeps the journal's date.
 
-use std::{collections::VecDeque, future::Future, rc::Rc};
+use std::{future::Future, rc::Rc};
 
 use super::Timeline;
 use crate::{
@@ -60,13 +60,13 @@ impl Drop for Open<'_> {
 /// asyncio's order, with a look at the clock before each handle.
 #[derive(Default)]
 struct Recorder {
-    handles: VecDeque<Handle>,
+    handles: Vec<Handle>,
 }
 
 impl Pilot for Recorder {
     fn turn(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
-        let turn = Aside::begin_turn(home, stepping, &mut self.handles);
-        while let Some(handle) = turn.handles.pop_front() {
+        let mut turn = Aside::begin_turn(home, stepping, &mut self.handles);
+        while let Some(handle) = turn.pop() {
             home.date_journal();
             turn.run(handle, stepping);
         }
