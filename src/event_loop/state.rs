@@ -6,7 +6,7 @@
 //!
 //! The methods stand beside what they are about: a task's in `task.rs`, a waiter's in `waiter.rs`, a scope's in `scope.rs`.
 
-use std::{collections::HashMap, rc::Rc, task::Waker, time::Duration};
+use std::{collections::HashMap, rc::Rc, sync::Weak, task::Waker, time::Duration};
 
 use slab::Slab;
 
@@ -17,7 +17,7 @@ use super::{
     journal::Journal,
     key::{TaskKey, TimerKey, WaiterKey},
     ready::Ready,
-    waker::Inbox,
+    waker::{Inbox, TaskWaker},
     wheel::Wheel,
 };
 use crate::{
@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) tasks: Arena<Slot>,
     /// Names that were set by hand; the others follow from the task's number.
     pub(crate) names: HashMap<TaskKey, Rc<str>>,
+    /// The wakers that were given out, by their tasks' indices: most tasks need none.
+    pub(crate) adopted: Vec<Weak<TaskWaker>>,
     /// How many tasks were ever created, asyncio's own of the shutdown included.
     pub(crate) created: u64,
     /// How many tasks have not ended.
@@ -100,6 +102,7 @@ impl State {
         Self {
             tasks: Arena::new(),
             names: HashMap::new(),
+            adopted: Vec::new(),
             created: 0,
             alive: 0,
             others: Arena::new(),

@@ -243,14 +243,10 @@ impl Director<'_> {
         let ready = &mut self.buffers.ready;
         ready.clear();
         home.look(|state| {
-            let (front, back) = turn.handles.as_slices();
-            let mut place = 0;
-            for handles in [front, back, state.ready.next_turn()] {
-                for &handle in handles {
-                    if let Some(task) = state.task_of(handle) {
-                        ready.push((place, task));
-                    }
-                    place += 1;
+            let handles = turn.handles.iter().copied();
+            for (place, handle) in handles.chain(state.ready.next_turn()).enumerate() {
+                if let Some(task) = state.task_of(handle) {
+                    ready.push((place, task));
                 }
             }
         });
@@ -339,7 +335,7 @@ fn may<'a>(home: &'a Loop, only: Option<&'a Only>) -> impl Fn(TaskKey) -> bool +
 /// Has a course see a few numbers that tell one state from another.
 #[inline]
 fn see_state(course: &mut Course, state: &State, waiting: usize) {
-    course.see((waiting + state.ready.next_turn().len()) as u64);
+    course.see((waiting + state.ready.next_turn_len()) as u64);
     state.fingerprint().into_iter().for_each(|n| course.see(n));
 }
 
@@ -347,7 +343,7 @@ fn see_state(course: &mut Course, state: &State, waiting: usize) {
 fn take_from(place: usize, home: &Loop, turn: &mut Aside<'_>) -> Option<Handle> {
     match place.checked_sub(turn.handles.len()) {
         None => turn.handles.remove(place),
-        Some(place) => Some(home.open(|state| state.ready.take_of_next_turn(place))),
+        Some(place) => home.open(|state| state.ready.take_of_next_turn(place)),
     }
 }
 
