@@ -13,6 +13,7 @@ use slab::Slab;
 use super::{
     Handle,
     arena::Arena,
+    clock::Clock,
     here::Here,
     journal::Journal,
     key::{TaskKey, TimerKey, WaiterKey},
@@ -134,17 +135,32 @@ impl State {
         begun
     }
 
-    /// Begins the next turn, if nothing comes between the two: no timer is set, nobody has rung, the loop does not stop.
+    /// Begins the next turn, if nothing comes between the two that would have to be looked at: nobody has rung, the loop does
+    /// not stop, no timer is set. Or the clock jumps, and then there is nothing to look at while no time goes by.
     #[inline]
-    pub(crate) fn begin_next_turn(&mut self, inbox: &Inbox) -> bool {
-        let begins = self.wheel.is_empty()
-            && self.stop_after.is_none()
-            && !self.ready.is_empty()
-            && !inbox.is_rung();
+    pub(crate) fn begin_next_turn(&mut self, inbox: &Inbox, clock: &Clock) -> bool {
+        if self.stop_after.is_some() || inbox.is_rung() {
+            return false;
+        }
+        if !self.wheel.is_empty() {
+            return self.begin_next_timed_turn(clock);
+        }
+        let begins = !self.ready.is_empty();
         if begins {
             self.ready.begin_turn();
         }
         begins
+    }
+
+    fn begin_next_timed_turn(&mut self, clock: &Clock) -> bool {
+        let Some(deadline) = self.wheel.earliest().filter(|_| clock.jumps()) else {
+            return false;
+        };
+        if self.ready.is_empty() {
+            clock.jump(deadline);
+        }
+        self.begin_turn_at(clock.now());
+        true
     }
 
     /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
