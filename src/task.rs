@@ -879,8 +879,6 @@ const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
 pub(crate) struct Slot {
     /// Invariant: none during a step, for main, and once the result has been retrieved.
     body: Unclaimed,
-    /// The waker that was given out for it, as long as a clone is left.
-    waker: Weak<TaskWaker>,
     /// Its place in the order of creation.
     pub(crate) number: u64,
     /// The youngest of its waiters that stand in no scope.
@@ -991,7 +989,6 @@ impl State {
         self.alive += 1;
         let key = TaskKey::new(self.tasks.insert(Slot {
             body,
-            waker: Weak::new(),
             number: self.created,
             youngest: None,
             joiner: None,
@@ -1133,8 +1130,8 @@ impl State {
         let slot = self.slot_mut(key);
         slot.begin_step(step, body);
         // All clones may be gone again.
-        let Some(adopted) = slot.waker.upgrade() else {
-            slot.flags.clear(ADOPTED);
+        let Some(adopted) = self.adopted(key) else {
+            self.slot_mut(key).flags.clear(ADOPTED);
             return Some(Next::Step(key));
         };
         let adopted = Waker::from(adopted);
@@ -1267,11 +1264,9 @@ impl State {
         if flags.has(YIELDED_INSIDE) {
             self.yielders.retain(|&(task, _)| task != key);
         }
-        let slot = self.slot_mut(key);
-        if flags.has(ADOPTED) {
-            if let Some(waker) = mem::take(&mut slot.waker).upgrade() {
-                waker.detach();
-            }
+        if let Some(waker) = self.adopted(key) {
+            waker.detach();
+            self.adopted[key.index()] = Weak::new();
         }
         if let Some(joiner) = joiner {
             self.settle(joiner, Wake::Woken);
@@ -1320,18 +1315,28 @@ impl State {
     /// Makes the waker of the step that has just been taken the task's own: a foreign future has cloned it.
     pub(crate) fn adopt_waker(&mut self, key: TaskKey, waker: &Arc<TaskWaker>) {
         waker.adopt();
-        let slot = self.slot_mut(key);
-        slot.flags.set(ADOPTED);
-        slot.waker = Arc::downgrade(waker);
+        self.slot_mut(key).flags.set(ADOPTED);
+        let index = key.index();
+        if index >= self.adopted.len() {
+            self.adopted.resize_with(index + 1, Weak::new);
+        }
+        self.adopted[index] = Arc::downgrade(waker);
+    }
+
+    /// The waker that was given out for a task, if a clone is left.
+    fn adopted(&self, key: TaskKey) -> Option<Arc<TaskWaker>> {
+        match self.slot(key).flags.has(ADOPTED) {
+            true => self.adopted[key.index()].upgrade(),
+            false => None,
+        }
     }
 
     /// The waker that the task has given out, or else this one.
     fn give_out_waker(&mut self, key: TaskKey, spare: Arc<TaskWaker>) -> Arc<TaskWaker> {
-        let slot = self.slot_mut(key);
-        if let Some(adopted) = slot.waker.upgrade() {
+        if let Some(adopted) = self.adopted(key) {
             return adopted;
         }
-        if !slot.flags.has(DONE) {
+        if !self.slot(key).flags.has(DONE) {
             spare.aim(key);
             self.adopt_waker(key, &spare);
         }

@@ -956,19 +956,17 @@ impl State {
         let settled = match wake {
             Wake::Pending => {
                 self.draw_scopes();
-                match key.lodging() {
-                    Lodging::Own(task) if task == current && self.here.is_plain(waker) => {}
-                    Lodging::Own(task) => {
-                        *key = self.move_out(task);
-                        self.other_mut(*key).polled = self.here.step.get();
-                        self.move_here(*key);
+                let (step, scope) = (self.here.step.get(), self.here.scope.get());
+                if let Lodging::Own(task) = key.lodging() {
+                    if task == current && self.here.is_plain(waker) {
+                        return Poll::Pending;
                     }
-                    Lodging::Other(index) => {
-                        let other = &self.others[index];
-                        if other.task != Some(current) || other.scope != self.here.scope.get() {
-                            self.move_here(*key);
-                        }
-                    }
+                    *key = self.move_out(task);
+                }
+                let other = self.other_mut(*key);
+                other.polled = step;
+                if other.task != Some(current) || other.scope != scope {
+                    self.move_here(*key);
                 }
                 return Poll::Pending;
             }

@@ -2,6 +2,23 @@
 
 use std::num::NonZeroU32;
 
+macro_rules! kept_as_numbers {
+    ($($name:ident)*) => {$(
+        impl $name {
+            /// The key as a number that is never zero, and leaves the highest bit to others.
+            #[inline]
+            pub(crate) fn get(self) -> u32 {
+                self.0.get()
+            }
+
+            #[inline]
+            pub(crate) fn from_get(number: u32) -> Option<Self> {
+                NonZeroU32::new(number).map(Self)
+            }
+        }
+    )*};
+}
+
 /// Names a waiter until it is removed: the own one of a task, by the task's number, or another by a number with this bit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct WaiterKey(NonZeroU32);
@@ -54,6 +71,7 @@ macro_rules! keys {
                 Self(number.and_then(NonZeroU32::new).expect("fewer than 2^31 of a kind"))
             }
 
+            #[inline]
             pub(crate) fn index(self) -> usize {
                 self.0.get() as usize - 1
             }
@@ -72,13 +90,4 @@ keys! {
     TimerKey
 }
 
-impl TaskKey {
-    /// The key as a number that is never zero.
-    pub(crate) fn get(self) -> u32 {
-        self.0.get()
-    }
-
-    pub(crate) fn from_get(number: u32) -> Option<Self> {
-        NonZeroU32::new(number).map(Self)
-    }
-}
+kept_as_numbers! { TaskKey TimerKey }

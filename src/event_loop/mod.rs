@@ -334,7 +334,9 @@ impl Pilot for Fifo {
 
     fn turns(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
         home.begin_turn(stepping);
-        home.take_turns(stepping, State::begin_next_turn);
+        home.take_turns(stepping, |state, home| {
+            state.begin_next_turn(&home.inbox, &home.clock)
+        });
         Ok(())
     }
 
@@ -748,14 +750,14 @@ impl Loop {
     fn take_turns(
         &self,
         stepping: &mut Stepping<'_, '_>,
-        begin_next: impl Fn(&mut State, &Inbox) -> bool,
+        begin_next: impl Fn(&mut State, &Self) -> bool,
     ) {
         // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
         let mut pending = None;
         loop {
             let step = self.open(|state| {
                 state.next_step(&mut pending, &mut stepping.body, |state| {
-                    begin_next(state, &self.inbox)
+                    begin_next(state, self)
                 })
             });
             let next = match step {

@@ -16,17 +16,45 @@ pub(crate) enum Handle {
     Timer(TimerKey),
 }
 
+/// A handle as a number: the highest bit tells the sort.
+#[derive(Debug, Clone, Copy)]
+struct Entry(u32);
+
+const TIMER: u32 = 1 << 31;
+
+impl From<Handle> for Entry {
+    #[inline]
+    fn from(handle: Handle) -> Self {
+        match handle {
+            Handle::Step(task) => Self(task.get()),
+            Handle::Timer(timer) => Self(timer.get() | TIMER),
+        }
+    }
+}
+
+impl Entry {
+    /// The handle. Always there, since no key is zero.
+    #[inline]
+    fn handle(self) -> Option<Handle> {
+        match self.0 & TIMER {
+            0 => TaskKey::from_get(self.0).map(Handle::Step),
+            _ => TimerKey::from_get(self.0 & !TIMER).map(Handle::Timer),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Ready {
-    turn: Vec<Handle>,
+    turn: Vec<Entry>,
     /// How many handles of the turn have been taken.
     taken: usize,
-    next: Vec<Handle>,
+    next: Vec<Entry>,
 }
 
 impl Ready {
+    #[inline]
     pub(crate) fn push(&mut self, handle: Handle) {
-        self.next.push(handle);
+        self.next.push(handle.into());
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -35,7 +63,7 @@ impl Ready {
 
     /// Puts a handle behind those of this turn, where it would stand if it had come in time.
     pub(crate) fn push_late(&mut self, handle: Handle) {
-        self.turn.push(handle);
+        self.turn.push(handle.into());
     }
 
     /// Begins a turn with what stands in the queue now.
@@ -46,25 +74,29 @@ impl Ready {
         std::mem::swap(&mut self.turn, &mut self.next);
     }
 
-    /// Sets aside a turn that has just begun, in a queue that was empty, for somebody who runs it handle by handle.
+    /// Sets aside a turn that has just begun, for somebody who runs it handle by handle.
     pub(crate) fn set_aside(&mut self, aside: &mut Vec<Handle>) {
-        debug_assert!(aside.is_empty() && self.taken == 0);
-        std::mem::swap(&mut self.turn, aside);
+        aside.extend(self.turn.drain(self.taken..).filter_map(Entry::handle));
     }
 
     /// Puts what is left of that back, since the turn will not be run to its end.
     pub(crate) fn put_back(&mut self, left: &[Handle]) {
-        self.turn.extend(left);
+        self.turn.extend(left.iter().copied().map(Entry::from));
     }
 
     /// What the next turn will begin with.
-    pub(crate) fn next_turn(&self) -> &[Handle] {
-        &self.next
+    pub(crate) fn next_turn(&self) -> impl Iterator<Item = Handle> + '_ {
+        self.next.iter().filter_map(|entry| entry.handle())
+    }
+
+    /// How many handles that is.
+    pub(crate) fn next_turn_len(&self) -> usize {
+        self.next.len()
     }
 
     /// Takes a handle of the next turn out of its place.
-    pub(crate) fn take_of_next_turn(&mut self, place: usize) -> Handle {
-        self.next.remove(place)
+    pub(crate) fn take_of_next_turn(&mut self, place: usize) -> Option<Handle> {
+        self.next.remove(place).handle()
     }
 
     /// Makes this handle all that is left of this turn.
@@ -72,13 +104,13 @@ impl Ready {
         debug_assert_eq!(self.taken, self.turn.len(), "the rest was set aside");
         self.turn.clear();
         self.taken = 0;
-        self.turn.push(handle);
+        self.turn.push(handle.into());
     }
 
     /// The next handle of this turn.
     #[inline]
     pub(crate) fn first(&self) -> Option<Handle> {
-        self.turn.get(self.taken).copied()
+        self.turn.get(self.taken)?.handle()
     }
 
     /// Takes the next handle of this turn, which has been looked at.
@@ -93,6 +125,6 @@ impl Ready {
         left.append(&mut self.next);
         self.turn.clear();
         self.taken = 0;
-        left
+        left.into_iter().filter_map(Entry::handle).collect()
     }
 }

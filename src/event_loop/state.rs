@@ -6,18 +6,19 @@
 //!
 //! The methods stand beside what they are about: a task's in `task.rs`, a waiter's in `waiter.rs`, a scope's in `scope.rs`.
 
-use std::{collections::HashMap, rc::Rc, task::Waker, time::Duration};
+use std::{collections::HashMap, rc::Rc, sync::Weak, task::Waker, time::Duration};
 
 use slab::Slab;
 
 use super::{
     Handle,
     arena::Arena,
+    clock::Clock,
     here::Here,
     journal::Journal,
     key::{TaskKey, TimerKey, WaiterKey},
     ready::Ready,
-    waker::Inbox,
+    waker::{Inbox, TaskWaker},
     wheel::Wheel,
 };
 use crate::{
@@ -60,6 +61,8 @@ pub(crate) struct State {
     pub(crate) tasks: Arena<Slot>,
     /// Names that were set by hand; the others follow from the task's number.
     pub(crate) names: HashMap<TaskKey, Rc<str>>,
+    /// The wakers that were given out, by their tasks' indices: most tasks need none.
+    pub(crate) adopted: Vec<Weak<TaskWaker>>,
     /// How many tasks were ever created, asyncio's own of the shutdown included.
     pub(crate) created: u64,
     /// How many tasks have not ended.
@@ -100,6 +103,7 @@ impl State {
         Self {
             tasks: Arena::new(),
             names: HashMap::new(),
+            adopted: Vec::new(),
             created: 0,
             alive: 0,
             others: Arena::new(),
@@ -131,17 +135,32 @@ impl State {
         begun
     }
 
-    /// Begins the next turn, if nothing comes between the two: no timer is set, nobody has rung, the loop does not stop.
+    /// Begins the next turn, if nothing comes between the two that would have to be looked at: nobody has rung, the loop does
+    /// not stop, no timer is set. Or the clock jumps, and then there is nothing to look at while no time goes by.
     #[inline]
-    pub(crate) fn begin_next_turn(&mut self, inbox: &Inbox) -> bool {
-        let begins = self.wheel.is_empty()
-            && self.stop_after.is_none()
-            && !self.ready.is_empty()
-            && !inbox.is_rung();
+    pub(crate) fn begin_next_turn(&mut self, inbox: &Inbox, clock: &Clock) -> bool {
+        if self.stop_after.is_some() || inbox.is_rung() {
+            return false;
+        }
+        if !self.wheel.is_empty() {
+            return self.begin_next_timed_turn(clock);
+        }
+        let begins = !self.ready.is_empty();
         if begins {
             self.ready.begin_turn();
         }
         begins
+    }
+
+    fn begin_next_timed_turn(&mut self, clock: &Clock) -> bool {
+        let Some(deadline) = self.wheel.earliest().filter(|_| clock.jumps()) else {
+            return false;
+        };
+        if self.ready.is_empty() {
+            clock.jump(deadline);
+        }
+        self.begin_turn_at(clock.now());
+        true
     }
 
     /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.

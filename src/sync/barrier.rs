@@ -7,7 +7,7 @@ use std::{
     rc::{Rc, Weak},
 };
 
-use super::{Condition, ConditionGuard, repr_of};
+use super::{Condition, repr_of};
 use crate::{
     error::{BARRIER_ABORTED, BARRIER_BROKE, Error, NO_PARTIES, Result},
     waiter::Named,
@@ -276,7 +276,13 @@ impl fmt::Debug for Barrier {
 impl State {
     async fn wait(&self) -> Result<usize> {
         let mut held = self.cond.enter().await?;
-        self.block(&mut held).await?;
+        // `_block`: nobody comes in while the barrier drains or resets.
+        while matches!(self.phase.get(), Phase::Draining | Phase::Resetting) {
+            held.wait().await?;
+        }
+        if self.phase.get() == Phase::Broken {
+            return Err(Error::broken_barrier(BARRIER_ABORTED));
+        }
         let index = self.count.get();
         self.count.set(index + 1);
         // Dropped before the lock is released: whoever has the lock next finds the count as it is.
@@ -284,27 +290,15 @@ impl State {
         if index + 1 == self.parties {
             self.phase.set(Phase::Draining);
             held.notify_all()?;
-        } else {
-            self.wait_for_the_others(&mut held).await?;
+            return Ok(index);
         }
-        Ok(index)
-    }
-
-    /// Waits while the barrier drains or resets.
-    async fn block(&self, held: &mut ConditionGuard) -> Result<()> {
-        held.wait_for(|| !matches!(self.phase.get(), Phase::Draining | Phase::Resetting))
-            .await?;
-        match self.phase.get() {
-            Phase::Broken => Err(Error::broken_barrier(BARRIER_ABORTED)),
-            _ => Ok(()),
+        // `_wait`
+        while self.phase.get() == Phase::Filling {
+            held.wait().await?;
         }
-    }
-
-    async fn wait_for_the_others(&self, held: &mut ConditionGuard) -> Result<()> {
-        held.wait_for(|| self.phase.get() != Phase::Filling).await?;
         match self.phase.get() {
             Phase::Broken | Phase::Resetting => Err(Error::broken_barrier(BARRIER_BROKE)),
-            _ => Ok(()),
+            _ => Ok(index),
         }
     }
 

@@ -171,7 +171,7 @@ impl Director<'_> {
                     return Err(self.impossible(home, action, at));
                 };
                 write(home, Some(task), || "it goes first".into());
-                return Ok(Some(take_from(place, home, turn)));
+                return Ok(take_from(place, home, turn));
             }
             self.interfere(home, action, at, stepping)?;
         }
@@ -243,13 +243,10 @@ impl Director<'_> {
         let ready = &mut self.buffers.ready;
         ready.clear();
         home.look(|state| {
-            let mut place = 0;
-            for handles in [turn.left(), state.ready.next_turn()] {
-                for &handle in handles {
-                    if let Some(task) = state.task_of(handle) {
-                        ready.push((place, task));
-                    }
-                    place += 1;
+            let handles = turn.left().iter().copied();
+            for (place, handle) in handles.chain(state.ready.next_turn()).enumerate() {
+                if let Some(task) = state.task_of(handle) {
+                    ready.push((place, task));
                 }
             }
         });
@@ -277,7 +274,7 @@ impl Director<'_> {
     fn list_options(&mut self, home: &Loop, turn: Option<&Aside<'_>>) {
         let limits = self.probe.course().borrow().limits;
         if let Some(turn) = turn.filter(|_| limits.reorder > 0) {
-            let others = turn.left().len() - 1 + home.look(|state| state.ready.next_turn().len());
+            let others = turn.left().len() - 1 + home.look(|state| state.ready.next_turn_len());
             if others > 0 {
                 self.list_ready(home, turn);
                 self.list_reorders(home);
@@ -341,14 +338,14 @@ fn may<'a>(home: &'a Loop, only: Option<&'a Only>) -> impl Fn(TaskKey) -> bool +
 /// Has a course see a few numbers that tell one state from another.
 #[inline]
 fn see_state(course: &mut Course, state: &State, waiting: usize) {
-    course.see((waiting + state.ready.next_turn().len()) as u64);
+    course.see((waiting + state.ready.next_turn_len()) as u64);
     state.fingerprint().into_iter().for_each(|n| course.see(n));
 }
 
 /// Takes a handle out of its place in this turn or the next.
-fn take_from(place: usize, home: &Loop, turn: &mut Aside<'_>) -> Handle {
+fn take_from(place: usize, home: &Loop, turn: &mut Aside<'_>) -> Option<Handle> {
     match place.checked_sub(turn.left().len()) {
-        None => turn.take(place),
+        None => Some(turn.take(place)),
         Some(place) => home.open(|state| state.ready.take_of_next_turn(place)),
     }
 }
