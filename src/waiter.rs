@@ -474,8 +474,6 @@ pub(crate) enum Settled {
     CancelledAfterWake,
     /// Polled outside its loop. The waiter is still there.
     NoLoop,
-    /// There is no waiter: nobody can wait here now.
-    Refused,
 }
 
 impl Settled {
@@ -491,7 +489,7 @@ impl Settled {
     #[cold]
     pub(crate) fn error(self) -> Error {
         match self {
-            Self::NoLoop | Self::Refused => Error::no_running_loop(),
+            Self::NoLoop => Error::no_running_loop(),
             _ => Error::Cancelled,
         }
     }

@@ -74,52 +74,65 @@ impl<G: Gate> Passing<G> {
     /// is no more than that, so as to be inlined.
     #[inline]
     fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
-        if let (Some(gate), None) = (&self.gate, self.waiter) {
-            if gate.is_unobserved() && gate.pass() {
-                return Poll::Ready(Ok(self.gate.take().expect(AGAIN)));
-            }
+        if self.waiter.is_some() {
+            return self.poll_waiting(cx);
         }
-        self.poll_slowly(cx)
+        let gate = self.gate.as_ref().expect(AGAIN);
+        if gate.is_unobserved() && gate.pass() {
+            return Poll::Ready(Ok(self.gate.take().expect(AGAIN)));
+        }
+        self.poll_first(cx)
     }
 
+    /// The first poll, if that does not simply pass: as a recorder looks on, past those who have given up, or behind those who
+    /// wait.
     #[inline(never)]
-    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
         let gate = self.gate.as_ref().expect(AGAIN);
-        if self.waiter.is_some() || !(gate.pass() || gate.pass_by()) {
-            let settled = ready!(self.poll_waiting(cx));
-            if settled != Settled::Woken {
-                return Poll::Ready(Err(self.fail(settled)));
-            }
+        if !gate.is_unobserved() && gate.pass() || gate.pass_by() {
+            return Poll::Ready(Ok(self.passed()));
         }
+        self.waiter = gate.waiters().enter(cx);
+        match self.waiter {
+            Some(_) => Poll::Pending,
+            None => self.enter_first(cx),
+        }
+    }
+
+    #[cold]
+    fn enter_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
+        let gate = self.gate.as_ref().expect(AGAIN);
+        self.waiter = gate.waiters().enter_first(Rc::clone(gate) as _, cx);
+        match self.waiter {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(Err(gate.waiters().refusal(&**gate))),
+        }
+    }
+
+    /// A later poll.
+    #[inline(never)]
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
+        let (Some(gate), Some(waiter)) = (&self.gate, &mut self.waiter) else {
+            unreachable!("it waits")
+        };
+        match ready!(gate.waiters().poll(waiter, cx)) {
+            Settled::Woken => {
+                self.waiter = None;
+                gate.pass_woken();
+                gate.leave(false);
+                Poll::Ready(Ok(self.passed()))
+            }
+            settled => Poll::Ready(Err(self.fail(settled))),
+        }
+    }
+
+    #[inline]
+    fn passed(&mut self) -> Rc<G> {
         let gate = self.gate.take().expect(AGAIN);
         if G::CAN_BE_HELD {
             gate.waiters().tell_recorder(&gate, Held::Begins);
         }
-        Poll::Ready(Ok(gate))
-    }
-
-    /// The slower way: behind those who wait. Told in a byte, since a `Result` is four words.
-    #[inline]
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Settled> {
-        let gate = self.gate.as_ref().expect(AGAIN);
-        let waiters = gate.waiters();
-        let Some(waiter) = &mut self.waiter else {
-            self.waiter = waiters.enter(cx);
-            if self.waiter.is_none() {
-                self.waiter = waiters.enter_first(Rc::clone(gate) as _, cx);
-            }
-            return match self.waiter {
-                Some(_) => Poll::Pending,
-                None => Poll::Ready(Settled::Refused),
-            };
-        };
-        let settled = ready!(waiters.poll(waiter, cx));
-        if settled == Settled::Woken {
-            self.waiter = None;
-            gate.pass_woken();
-            gate.leave(false);
-        }
-        Poll::Ready(settled)
+        gate
     }
 
     /// Leaves before its time.
@@ -131,18 +144,16 @@ impl<G: Gate> Passing<G> {
         }
     }
 
-    /// The wait was refused or cancelled, or cannot end here.
+    /// The wait was cancelled, or cannot end here.
     #[cold]
     fn fail(&mut self, settled: Settled) -> Error {
-        let gate = self.gate.as_ref().expect(AGAIN);
-        match settled {
-            Settled::Refused => return gate.waiters().refusal(&**gate),
-            Settled::NoLoop => return Error::no_running_loop(),
-            Settled::Woken | Settled::Cancelled | Settled::CancelledAfterWake => {}
+        if !settled.is_gone() {
+            return Error::no_running_loop();
         }
         self.waiter = None;
-        gate.leave(settled == Settled::CancelledAfterWake);
-        self.gate = None;
+        if let Some(gate) = self.gate.take() {
+            gate.leave(settled == Settled::CancelledAfterWake);
+        }
         Error::Cancelled
     }
 }
