@@ -10,8 +10,8 @@ use futures::{
     stream::FuturesUnordered,
 };
 use soloop::{
-    Condition, Error, Event, EventLoop, Lock, Result, TaskHandle, create_task, current_task, time,
-    wait_for, wrap_future,
+    Condition, Error, Event, EventLoop, Lock, Result, TaskHandle, Turn, create_task, current_task,
+    time, wait_for, wrap_future,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -19,6 +19,7 @@ use std::{
     pin::pin,
     rc::Rc,
     task::Poll,
+    thread,
     time::Duration,
 };
 
@@ -516,6 +517,113 @@ mod undelivered {
             nothing_is_left().await
         });
         assert_eq!(trace, "chosen wait_for \"value\" sibling ok 0 then ok");
+    }
+}
+
+/// Inside a timeout that is pending with a bare yield, and nothing else.
+mod around_a_yield {
+    use super::*;
+
+    /// Ticks, and then sleeps for long.
+    async fn ticks_and_sleeps(n: usize) -> Result<()> {
+        ticks(n).await?;
+        nap(99).await
+    }
+
+    #[test]
+    fn the_deadline_is_where_it_was() {
+        let trace = trace_of(async {
+            tell("wait_for", wait_for(ticks_and_sleeps(2), secs(3))).await?;
+            note(clock());
+            Ok(())
+        });
+        assert_eq!(trace, "t0 t1 wait_for TimeoutError 3");
+    }
+
+    #[test]
+    fn equal_deadlines_strike_in_the_order_in_which_they_began() {
+        let trace = trace_of(async {
+            let first = create_task(tell("first", wait_for(ticks_and_sleeps(1), secs(1))));
+            let second = create_task(tell("second", wait_for(nap(99), secs(1))));
+            first.await?;
+            second.await
+        });
+        assert_eq!(trace, "t0 first TimeoutError second TimeoutError");
+    }
+
+    #[test]
+    fn a_cancel_is_no_timeout() {
+        let trace = trace_of(async {
+            let waits = create_task(tell("wait_for", wait_for(ticks(9), secs(1))));
+            turns(1).await?;
+            waits.cancel();
+            waits.await?;
+            nap(2).await
+        });
+        assert_eq!(trace, "t0 wait_for CancelledError");
+    }
+
+    #[test]
+    fn a_drop_leaves_no_timer() {
+        let trace = trace_of(async {
+            let mut waits = Box::pin(wait_for(ticks(9), secs(1)));
+            start(&mut waits).await;
+            drop(waits);
+            nap(2).await?;
+            note(me().cancelling());
+            Ok(())
+        });
+        assert_eq!(trace, "t0 0");
+    }
+
+    /// The first tick's timer would be due in the second turn, behind the second tick.
+    #[test]
+    fn a_hosts_time_that_goes_on_meanwhile_is_seen_in_the_next_turn() {
+        let time = Rc::new(Cell::new(Duration::ZERO));
+        let mut game = EventLoop::with_clock({
+            let time = Rc::clone(&time);
+            move || time.get()
+        });
+        let waits = game.create_task(tell("wait_for", wait_for(ticks(9), secs(1))));
+        for frame in 1.. {
+            note(format_args!("f{frame}"));
+            if matches!(game.turn(), Turn::Empty) {
+                break;
+            }
+            time.set(time.get() + secs(2));
+        }
+        assert!(waits.done());
+        assert_eq!(noted(), "f1 t0 f2 t1 f3 wait_for TimeoutError");
+    }
+
+    /// Likewise, on the machine's clock.
+    #[test]
+    fn time_that_a_step_takes_is_seen_in_the_next_turn() {
+        let takes_its_time = async {
+            thread::sleep(Duration::from_millis(2));
+            ticks(9).await
+        };
+        let waits = tell(
+            "wait_for",
+            wait_for(takes_its_time, Duration::from_millis(1)),
+        );
+        assert!(EventLoop::new().run(waits).is_ok());
+        assert_eq!(noted(), "t0 t1 wait_for TimeoutError");
+    }
+
+    #[test]
+    fn two_timeouts_one_in_the_other_are_two() {
+        let trace = trace_of(async {
+            let inner = tell("inner", wait_for(ticks_and_sleeps(1), secs(1)));
+            let both = async {
+                inner.await?;
+                nap(99).await
+            };
+            tell("outer", wait_for(both, secs(2))).await?;
+            note(clock());
+            Ok(())
+        });
+        assert_eq!(trace, "t0 inner TimeoutError outer TimeoutError 2");
     }
 }
 
