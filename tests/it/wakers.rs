@@ -390,6 +390,66 @@ mod of_others {
         })
     }
 
+    #[test]
+    fn take_over_what_the_task_has_polled_itself() -> Result<()> {
+        run(async {
+            // Each is waited for when the one before has been looked at, two seconds later.
+            let ends = create_task(nap(5));
+            let event = Event::new();
+            let _sets = create_task({
+                let event = event.clone();
+                async move {
+                    nap(1).await?;
+                    event.set();
+                    Ok(())
+                }
+            });
+            for mut begun in [
+                event.wait().boxed_local(),
+                nap(1).boxed_local(),
+                ends.boxed_local(),
+            ] {
+                let counter = Arc::new(Counter::default());
+                start(&mut begun).await;
+                assert!(poll_with(&counter, &mut begun).is_pending());
+                nap(2).await?;
+                assert_eq!(counter.wakes(), 1);
+                assert!(poll_with(&counter, &mut begun).is_ready());
+            }
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn take_over_a_place_in_a_queue() {
+        let trace = trace_of(async {
+            let lock = Lock::new();
+            lock.acquire().await?;
+            let holder = |name| {
+                let lock = lock.clone();
+                create_task(async move {
+                    let _held = lock.enter().await?;
+                    say(name).await
+                })
+            };
+            let first = holder("first");
+            turns(1).await?;
+            let mut mine = lock.acquire().boxed_local();
+            start(&mut mine).await;
+            let last = holder("last");
+            turns(1).await?;
+            let counter = Arc::new(Counter::default());
+            assert!(poll_with(&counter, &mut mine).is_pending());
+            lock.release()?;
+            first.await?;
+            assert!(poll_with(&counter, &mut mine).is_ready());
+            note("mine");
+            lock.release()?;
+            last.await
+        });
+        assert_eq!(trace, "first mine last");
+    }
+
     /// What they wake comes before what the next timer wakes.
     #[test]
     fn are_woken_as_the_timer_runs() {
