@@ -4,7 +4,7 @@
 //! digit in which its deadline differs from `elapsed`, in the *slot* that this digit names:
 //!
 //! ```text
-//! level 2   | 64 slots of 4.096 µs each |     a slot is a list of timers, oldest first
+//! level 2   | 64 slots of 4.096 µs each |     a slot is a list of timers
 //! level 1   | 64 slots of 64 ns each    |
 //! level 0   | 64 slots of 1 ns each     |     all timers of a slot are due at the same instant
 //! ```
@@ -13,32 +13,37 @@
 //! slot is dealt out over the levels below, so a timer moves at most once per level, and only down. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
+//! A new timer lies in a slot apart, and goes to its level when the wheel has to be looked at. Most timeouts are taken
+//! back before that.
+//!
 //! asyncio keeps a binary heap, `BaseEventLoop._scheduled`, in which equal deadlines come out in any order.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use super::{arena::Arena, key::TimerKey};
 
 const DIGIT: u32 = 6;
 const SLOTS: usize = 1 << DIGIT;
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
+/// Where new timers lie: the only slot of a level of its own, above all others.
+const NEW: usize = LEVELS * SLOTS;
 
 /// Where a timer stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    Slot {
-        level: u8,
-        slot: u8,
-    },
+    /// In this slot, those of all levels counted through.
+    Slot(u16),
     /// Its handle stands in the ready queue.
     Due,
     /// Cancelled while its handle stood in the ready queue.
     Dead,
 }
 
+/// Two of them fill a line of the cache.
 #[derive(Debug)]
 struct Timer<P> {
-    deadline: Duration,
+    /// See [`instant`].
+    deadline: u64,
     number: u64,
     payload: P,
     place: Place,
@@ -53,31 +58,29 @@ struct Slot {
 }
 
 #[derive(Debug)]
-struct Level {
-    /// Invariant: bit `n` is set if and only if slot `n` is not empty.
-    occupied: u64,
-    slots: [Slot; SLOTS],
-}
-
-#[derive(Debug)]
 pub(crate) struct Wheel<P> {
     timers: Arena<Timer<P>>,
-    /// Empty until the first timer: a loop that never sleeps never pays for them.
-    levels: Vec<Level>,
+    /// Those of all levels, from the lowest on, and `NEW`. Empty until the first timer: a loop that never sleeps never pays
+    /// for them.
+    slots: Vec<Slot>,
+    /// Invariant: bit `n` of a level's is set if and only if its slot `n` is not empty.
+    occupied_slots: [u64; LEVELS + 1],
     /// Invariant: bit `n` is set if and only if level `n` is occupied.
     occupied: u16,
-    /// Invariant: no timer in a slot is due before this instant, but those that were late when they came.
+    /// Invariant: no timer on a level is due before this instant, but those that were late when they came.
     elapsed: u64,
     /// The number of the next timer: ties are broken by it.
     next_number: u64,
     /// The earliest deadline, if it is known.
-    earliest: Option<Duration>,
+    earliest: Option<u64>,
+    /// The deadlines that share the last instant.
+    far: HashMap<TimerKey, Duration>,
     /// Reused by `expire`, to bring the timers of one slot into order.
     due: Vec<(Duration, u64, TimerKey)>,
 }
 
-/// An instant as the wheel's slots count it. Deadlines more than 584 years away share the last one, and are told apart
-/// when it comes.
+/// An instant as the wheel counts it. Deadlines more than 584 years away share the last one, and are told apart when it comes.
+#[inline]
 fn instant(time: Duration) -> u64 {
     time.as_secs()
         .checked_mul(1_000_000_000)
@@ -89,11 +92,13 @@ impl<P: Copy> Wheel<P> {
     pub(crate) fn new() -> Self {
         Self {
             timers: Arena::new(),
-            levels: Vec::new(),
+            slots: Vec::new(),
+            occupied_slots: [0; LEVELS + 1],
             occupied: 0,
             elapsed: 0,
             next_number: 0,
             earliest: None,
+            far: HashMap::new(),
             due: Vec::new(),
         }
     }
@@ -115,35 +120,36 @@ impl<P: Copy> Wheel<P> {
     }
 
     /// Sets a timer under a number taken before.
+    #[inline]
     pub(crate) fn insert(&mut self, deadline: Duration, number: u64, payload: P) -> TimerKey {
-        if self.levels.is_empty() {
-            self.levels.resize_with(LEVELS, || Level {
-                occupied: 0,
-                slots: [Slot::default(); SLOTS],
-            });
+        if self.slots.is_empty() {
+            self.slots.resize(NEW + 1, Slot::default());
         }
-        match self.earliest {
-            None if self.occupied == 0 => self.earliest = Some(deadline),
-            Some(earliest) if deadline < earliest => self.earliest = Some(deadline),
-            _ => {}
+        let at = instant(deadline);
+        if self.occupied == 0 || self.earliest.is_some_and(|earliest| at < earliest) {
+            self.earliest = Some(at);
         }
+        let previous = self.slots[NEW].last;
         let timer = Timer {
-            deadline,
+            deadline: at,
             number,
             payload,
-            place: Place::Due,
-            previous: None,
+            place: Place::Slot(NEW as u16),
+            previous,
             next: None,
         };
         let key = TimerKey::new(self.timers.insert(timer));
-        self.link(key, instant(deadline));
+        if at == u64::MAX {
+            self.far.insert(key, deadline);
+        }
+        self.append(NEW, previous, key);
         key
     }
 
     /// Makes a timer that is due already: the caller puts its handle into the ready queue.
     pub(crate) fn insert_due(&mut self, payload: P) -> TimerKey {
         let timer = Timer {
-            deadline: Duration::ZERO,
+            deadline: 0,
             number: 0,
             payload,
             place: Place::Due,
@@ -157,12 +163,13 @@ impl<P: Copy> Wheel<P> {
     pub(crate) fn cancel(&mut self, key: TimerKey) {
         let timer = &mut self.timers[key.index()];
         match timer.place {
-            Place::Slot { level, slot } => {
-                if self.earliest == Some(timer.deadline) {
+            Place::Slot(slot) => {
+                let (deadline, previous, next) = (timer.deadline, timer.previous, timer.next);
+                if self.earliest == Some(deadline) {
                     self.earliest = None;
                 }
-                self.unlink(key, level, slot);
-                self.timers.free(key.index());
+                self.unlink(slot.into(), previous, next);
+                self.free(key, deadline);
             }
             Place::Due => timer.place = Place::Dead,
             Place::Dead => debug_assert!(false, "a timer is cancelled once"),
@@ -177,7 +184,10 @@ impl<P: Copy> Wheel<P> {
 
     /// When a timer is due.
     pub(crate) fn deadline(&self, key: TimerKey) -> Duration {
-        self.timers[key.index()].deadline
+        match self.timers[key.index()].deadline {
+            u64::MAX => self.far[&key],
+            deadline => Duration::from_nanos(deadline),
+        }
     }
 
     /// Says anew what a timer is for.
@@ -187,21 +197,27 @@ impl<P: Copy> Wheel<P> {
 
     /// Forgets a timer whose handle has run.
     pub(crate) fn remove_due(&mut self, key: TimerKey) {
-        debug_assert!(
-            !matches!(self.timers[key.index()].place, Place::Slot { .. }),
-            "its handle has run"
-        );
+        let timer = &self.timers[key.index()];
+        debug_assert!(!matches!(timer.place, Place::Slot(_)), "its handle has run");
+        self.free(key, timer.deadline);
+    }
+
+    #[inline]
+    fn free(&mut self, key: TimerKey, deadline: u64) {
+        if deadline == u64::MAX {
+            self.far.remove(&key);
+        }
         self.timers.free(key.index());
     }
 
     /// What the timers of this deadline are for, which is the earliest, in the order in which they were made.
-    pub(crate) fn due_at(&self, earliest: Duration) -> Vec<P> {
+    pub(crate) fn due_at(&mut self, earliest: Duration) -> Vec<P> {
+        self.place_new();
         let mut due = Vec::new();
-        let (level, slot) = self.lowest();
-        let mut next = self.levels[level].slots[slot].first;
+        let mut next = self.slots[self.lowest()].first;
         while let Some(key) = next {
             let timer = &self.timers[key.index()];
-            if timer.deadline == earliest {
+            if self.deadline(key) == earliest {
                 due.push((timer.number, timer.payload));
             }
             next = timer.next;
@@ -219,49 +235,78 @@ impl<P: Copy> Wheel<P> {
     }
 
     /// The earliest deadline of all timers that are not due yet.
+    #[inline]
     pub(crate) fn earliest(&mut self) -> Option<Duration> {
         if self.occupied == 0 {
             return None;
         }
-        if self.earliest.is_none() {
-            let (level, slot) = self.lowest();
-            let mut next = self.levels[level].slots[slot].first;
-            while let Some(key) = next {
-                let timer = &self.timers[key.index()];
-                if self
-                    .earliest
-                    .is_none_or(|earliest| timer.deadline < earliest)
-                {
-                    self.earliest = Some(timer.deadline);
-                }
-                next = timer.next;
-            }
+        match self.earliest.unwrap_or_else(|| self.find_earliest()) {
+            u64::MAX => self.earliest_far(),
+            earliest => Some(Duration::from_nanos(earliest)),
         }
-        self.earliest
+    }
+
+    fn find_earliest(&mut self) -> u64 {
+        self.place_new();
+        let mut earliest = u64::MAX;
+        let mut next = self.slots[self.lowest()].first;
+        while let Some(key) = next {
+            let timer = &self.timers[key.index()];
+            earliest = earliest.min(timer.deadline);
+            next = timer.next;
+        }
+        self.earliest = Some(earliest);
+        earliest
+    }
+
+    /// The same if all that are left share the last instant.
+    #[cold]
+    fn earliest_far(&self) -> Option<Duration> {
+        self.far
+            .iter()
+            .filter(|(key, _)| matches!(self.timers[key.index()].place, Place::Slot(_)))
+            .map(|(_, &deadline)| deadline)
+            .min()
     }
 
     /// Takes every timer with `deadline <= now` out of its slot, in the order of deadlines, ties as they were made.
-    pub(crate) fn expire(&mut self, now: Duration, mut due: impl FnMut(TimerKey)) {
-        if self.occupied == 0 {
-            self.elapsed = self.elapsed.max(instant(now));
-            return;
-        }
-        if self.earliest.is_some_and(|earliest| earliest > now) {
-            return;
-        }
+    #[inline]
+    pub(crate) fn expire(&mut self, now: Duration, due: impl FnMut(TimerKey)) {
         let until = instant(now);
+        if self.earliest.is_none_or(|earliest| earliest <= until) {
+            self.hand_out_until(until, now, due);
+        }
+    }
+
+    fn hand_out_until(&mut self, until: u64, now: Duration, mut due: impl FnMut(TimerKey)) {
+        self.place_new();
+        self.earliest = None;
         while self.occupied != 0 {
-            let (level, slot) = self.lowest();
-            let start = self.start(level, slot);
+            let slot = self.lowest();
+            let list = self.slots[slot];
+            // The only timer of its slot needs no other level to be in order.
+            if let Some(key) = list.first.filter(|_| list.first == list.last) {
+                let timer = &mut self.timers[key.index()];
+                if timer.deadline > until {
+                    // It stays where it is, and so does the present instant.
+                    self.earliest = Some(timer.deadline);
+                    return;
+                }
+                if timer.deadline < u64::MAX {
+                    timer.place = Place::Due;
+                    self.take(slot);
+                    due(key);
+                    continue;
+                }
+            }
+            let start = self.start(slot);
             if start > until {
                 break;
             }
             self.elapsed = start;
-            self.earliest = None;
-            let list = std::mem::take(&mut self.levels[level].slots[slot]);
-            self.mark_empty(level, slot);
-            if level > 0 {
-                self.deal_out(list, until, &mut due);
+            self.take(slot);
+            if slot >= SLOTS {
+                self.deal_out(list);
             } else if self.hand_out(list, now, &mut due) {
                 break;
             }
@@ -269,43 +314,34 @@ impl<P: Copy> Wheel<P> {
         self.elapsed = self.elapsed.max(until);
     }
 
-    /// Spreads the timers of a slot that time has reached over the levels below. A lone timer that is due needs no
-    /// other level to be found in order.
-    fn deal_out(&mut self, list: Slot, until: u64, due: &mut impl FnMut(TimerKey)) {
-        if let Some(key) = list.first.filter(|_| list.first == list.last) {
-            let timer = &mut self.timers[key.index()];
-            let at = instant(timer.deadline);
-            if at <= until && at < u64::MAX {
-                timer.place = Place::Due;
-                self.elapsed = at;
-                return due(key);
-            }
+    /// Puts the new timers where they belong.
+    #[inline]
+    fn place_new(&mut self) {
+        if self.occupied >> LEVELS != 0 {
+            let list = self.slots[NEW];
+            self.take(NEW);
+            self.deal_out(list);
         }
+    }
+
+    /// Spreads the timers of a slot over the levels below.
+    fn deal_out(&mut self, list: Slot) {
         let mut next = list.first;
         while let Some(key) = next {
             let timer = &self.timers[key.index()];
             next = timer.next;
-            let at = instant(timer.deadline);
-            self.link(key, at);
+            self.link(key, timer.deadline);
         }
     }
 
     /// Hands out what is due of a slot of one instant. Says whether something was put back, which happens only to
     /// deadlines that share the last instant.
     fn hand_out(&mut self, list: Slot, now: Duration, due: &mut impl FnMut(TimerKey)) -> bool {
-        if let Some(key) = list.first.filter(|_| list.first == list.last) {
-            let timer = &mut self.timers[key.index()];
-            if timer.deadline <= now {
-                timer.place = Place::Due;
-                due(key);
-                return false;
-            }
-        }
         let mut batch = std::mem::take(&mut self.due);
         let mut next = list.first;
         while let Some(key) = next {
             let timer = &self.timers[key.index()];
-            batch.push((timer.deadline, timer.number, key));
+            batch.push((self.deadline(key), timer.number, key));
             next = timer.next;
         }
         batch.sort_unstable_by_key(|&(deadline, number, _)| (deadline, number));
@@ -323,17 +359,20 @@ impl<P: Copy> Wheel<P> {
         put_back
     }
 
-    /// The lowest occupied level and its lowest occupied slot: what is due next.
-    fn lowest(&self) -> (usize, usize) {
+    /// The lowest occupied slot of the lowest occupied level: what is due next, but for new timers.
+    #[inline]
+    fn lowest(&self) -> usize {
         let level = self.occupied.trailing_zeros() as usize;
-        (level, self.levels[level].occupied.trailing_zeros() as usize)
+        level * SLOTS + self.occupied_slots[level].trailing_zeros() as usize
     }
 
     /// The first instant of a slot.
-    fn start(&self, level: usize, slot: usize) -> u64 {
-        let shift = DIGIT * level as u32;
-        let above = self.elapsed.checked_shr(shift + DIGIT).unwrap_or(0);
-        above.checked_shl(shift + DIGIT).unwrap_or(0) | (slot as u64) << shift
+    #[inline]
+    fn start(&self, slot: usize) -> u64 {
+        let shift = DIGIT * (slot / SLOTS) as u32;
+        // On the highest level, nothing is above.
+        let below = ((SLOTS as u64) << shift).wrapping_sub(1);
+        self.elapsed & !below | ((slot % SLOTS) as u64) << shift
     }
 
     /// Puts a timer where its deadline belongs, behind those that are there.
@@ -342,44 +381,56 @@ impl<P: Copy> Wheel<P> {
         // One that is late already stands in the slot of the present instant.
         let at = at.max(self.elapsed);
         let level = ((at ^ self.elapsed) | 1).ilog2() / DIGIT;
-        let slot = (at >> (DIGIT * level)) as usize % SLOTS;
-        let entry = &mut self.levels[level as usize];
-        let previous = entry.slots[slot].last.replace(key);
-        entry.occupied |= 1 << slot;
-        self.occupied |= 1 << level;
-        match previous {
-            None => entry.slots[slot].first = Some(key),
-            Some(previous) => self.timers[previous.index()].next = Some(key),
-        }
+        let slot = level as usize * SLOTS + (at >> (DIGIT * level)) as usize % SLOTS;
+        let previous = self.slots[slot].last;
         let timer = &mut self.timers[key.index()];
-        timer.place = Place::Slot {
-            level: level as u8,
-            slot: slot as u8,
-        };
+        timer.place = Place::Slot(slot as u16);
         timer.previous = previous;
         timer.next = None;
+        self.append(slot, previous, key);
     }
 
-    fn unlink(&mut self, key: TimerKey, level: u8, slot: u8) {
-        let (level, slot) = (usize::from(level), usize::from(slot));
-        let timer = &self.timers[key.index()];
-        let (previous, next) = (timer.previous, timer.next);
+    /// Has a slot, and the last one there, know who comes behind.
+    #[inline]
+    fn append(&mut self, slot: usize, previous: Option<TimerKey>, key: TimerKey) {
+        self.slots[slot].last = Some(key);
         match previous {
-            None => self.levels[level].slots[slot].first = next,
+            Some(previous) => self.timers[previous.index()].next = Some(key),
+            None => {
+                self.slots[slot].first = Some(key);
+                self.occupied_slots[slot / SLOTS] |= 1 << (slot % SLOTS);
+                self.occupied |= 1 << (slot / SLOTS);
+            }
+        }
+    }
+
+    #[inline]
+    fn unlink(&mut self, slot: usize, previous: Option<TimerKey>, next: Option<TimerKey>) {
+        match previous {
+            None => self.slots[slot].first = next,
             Some(previous) => self.timers[previous.index()].next = next,
         }
         match next {
-            None => self.levels[level].slots[slot].last = previous,
+            None => self.slots[slot].last = previous,
             Some(next) => self.timers[next.index()].previous = previous,
         }
         if previous.is_none() && next.is_none() {
-            self.mark_empty(level, slot);
+            self.mark_empty(slot);
         }
     }
 
-    fn mark_empty(&mut self, level: usize, slot: usize) {
-        self.levels[level].occupied &= !(1 << slot);
-        if self.levels[level].occupied == 0 {
+    /// Empties a slot.
+    #[inline]
+    fn take(&mut self, slot: usize) {
+        self.slots[slot] = Slot::default();
+        self.mark_empty(slot);
+    }
+
+    #[inline]
+    fn mark_empty(&mut self, slot: usize) {
+        let level = slot / SLOTS;
+        self.occupied_slots[level] &= !(1 << (slot % SLOTS));
+        if self.occupied_slots[level] == 0 {
             self.occupied &= !(1 << level);
         }
     }
