@@ -6,7 +6,7 @@
 use allocation_counter::{AllocationInfo, measure};
 use soloop::{
     Barrier, BoundedSemaphore, Condition, Event, EventLoop, Lock, Result, Semaphore, Turn,
-    create_task, sleep, wait_for,
+    create_task, sleep, testing::Explorer, wait_for,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -366,4 +366,29 @@ mod a_steady_state_keeps_nothing {
         });
         assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
     }
+}
+
+/// The most bytes that a search has at a time, of a program with 10,000 points to be cancelled at in its first run alone.
+fn most_bytes_of_a_search(max_runs: u64) -> u64 {
+    let explorer = Explorer::new().cancels(2).reorder(2).max_runs(max_runs);
+    let search = || {
+        let report = explorer.explore(|_| async {
+            let tasks: Vec<_> = (0..100).map(|_| create_task(a_turn())).collect();
+            for task in tasks {
+                let _ = task.await;
+            }
+            Ok(())
+        });
+        assert_eq!((report.runs, report.complete), (max_runs, false));
+    };
+    measure(search).bytes_max
+}
+
+#[test]
+fn a_search_that_is_cut_keeps_no_more_branches_than_it_may_run() {
+    let (one, many) = (most_bytes_of_a_search(1), most_bytes_of_a_search(41));
+    assert!(
+        many - one < 200 * 100,
+        "{one} bytes for one run, {many} for 201"
+    );
 }
