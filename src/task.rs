@@ -1,6 +1,6 @@
 //! Tasks: a coroutine that the loop runs; its handle; one step of it; how a request to cancel is kept and delivered.
 //!
-//! A task is one slot in the loop's slab and one allocation, which holds the coroutine first and its result later. It is
+//! A task is one slot in the loop's arena and one allocation, which holds the coroutine first and its result later. It is
 //! *queued* when its step stands in the ready queue, *running* during the step, and else *suspended* on its waiters.
 //!
 //! # A request to cancel

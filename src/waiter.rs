@@ -11,7 +11,8 @@
 //!   lock or to pass it on.
 //! - All others look for the first that is pending, so there a done waiter is unlinked at once.
 //!
-//! Several waiters may be pending in one task, in a `join!` or `select!`. A waiter counts as awaited if the task polled
+//! Several waiters may be pending in one task, in a `join!` or `select!`. The first is the task's *own*, in its slot, unless it stands
+//! in a scope or a combinator polls it; the *others* are kept apart, and know their task and scope. A waiter counts as awaited if the task polled
 //! it in its last step, or a combinator with wakers of its own keeps it.
 //!
 //! In asyncio a waiter is the bare `Future` that `locks.py` gets from `create_future()`.

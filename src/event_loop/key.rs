@@ -62,7 +62,7 @@ macro_rules! keys {
         pub(crate) struct $name(NonZeroU32);
 
         impl $name {
-            /// The key of what a slab keeps at this index.
+            /// The key of what is kept at this index.
             ///
             /// # Panics
             /// If there are 2^31 things. They would not fit into memory.
