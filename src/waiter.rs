@@ -126,16 +126,24 @@ impl Queue {
         self.len.get()
     }
 
+    /// Whether anybody waits, or a recorder looks on: one question, since most of the time it is neither.
+    #[inline]
+    pub(crate) fn are_of_interest(&self) -> bool {
+        self.len.get() | journal::written() != 0
+    }
+
     /// The running task passes a primitive that can be held, or gives it back: for a recorder, if there is one.
     #[inline]
     pub(crate) fn tell_recorder(&self, primitive: &Rc<impl Named + 'static>, held: Held) {
         if journal::is_written() {
-            self.write_down(Rc::downgrade(primitive) as _, held);
+            self.write_down(primitive, held);
         }
     }
 
     #[cold]
-    fn write_down(&self, primitive: Weak<dyn Named>, held: Held) {
+    #[inline(never)]
+    fn write_down(&self, primitive: &Rc<impl Named + 'static>, held: Held) {
+        let primitive: Weak<dyn Named> = Rc::downgrade(primitive) as _;
         // What is a part of another primitive is nobody's to hold.
         let home = self.home.get().map(|known| Rc::clone(&known.home));
         if let (None, Some(home)) = (self.owner.get(), home.or_else(Loop::current)) {

@@ -21,10 +21,16 @@ use crate::{
 /// How many journals are being written, in all threads.
 static JOURNALS: AtomicUsize = AtomicUsize::new(0);
 
-/// Whether any loop is being recorded: what primitives ask that pass without a loop.
+/// How many loops are being recorded: what primitives ask that pass without a loop.
+#[inline]
+pub(crate) fn written() -> usize {
+    JOURNALS.load(Ordering::Relaxed)
+}
+
+/// Whether any loop is being recorded.
 #[inline]
 pub(crate) fn is_written() -> bool {
-    JOURNALS.load(Ordering::Relaxed) > 0
+    written() > 0
 }
 
 pub(crate) struct Journal {

@@ -20,7 +20,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    event_loop::{journal, key::WaiterKey},
+    event_loop::key::WaiterKey,
     waiter::{Held, Named, Queue, Settled},
 };
 
@@ -31,16 +31,10 @@ pub(super) trait Gate: Named + Sized + 'static {
 
     fn waiters(&self) -> &Queue;
 
-    /// Whether no recorder has to be told of a pass.
-    #[inline]
-    fn is_unobserved(&self) -> bool {
-        !(Self::CAN_BE_HELD && journal::is_written())
-    }
-
-    /// Passes without a wait, if nobody is in front. Says whether it did.
+    /// Passes without a wait, if nobody is in front or looks on. Says whether it did.
     fn pass(&self) -> bool;
 
-    /// Passes without a wait although somebody is in front, if that is fair: all of them have given up.
+    /// The same though somebody looks on, or is in front, if that is fair: all of them have given up.
     fn pass_by(&self) -> bool {
         false
     }
@@ -78,7 +72,7 @@ impl<G: Gate> Passing<G> {
             return self.poll_waiting(cx);
         }
         let gate = self.gate.as_ref().expect(AGAIN);
-        if gate.is_unobserved() && gate.pass() {
+        if gate.pass() {
             return Poll::Ready(Ok(self.gate.take().expect(AGAIN)));
         }
         self.poll_first(cx)
@@ -89,7 +83,7 @@ impl<G: Gate> Passing<G> {
     #[inline(never)]
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
         let gate = self.gate.as_ref().expect(AGAIN);
-        if !gate.is_unobserved() && gate.pass() || gate.pass_by() {
+        if gate.pass_by() {
             return Poll::Ready(Ok(self.passed()));
         }
         self.waiter = gate.waiters().enter(cx);

@@ -63,8 +63,10 @@ pub(super) struct State {
     /// How many guards there are. With none left, nobody asks for what was lost.
     guards: Cell<usize>,
     lost: RefCell<Vec<Holding>>,
+    /// Whether there is more to a release: a recorder has seen the acquire, or a holding was lost.
+    ///
     /// Invariant: false only if `lost` is empty.
-    any_lost: Cell<bool>,
+    noted: Cell<bool>,
 }
 
 impl Lock {
@@ -89,7 +91,7 @@ impl Lock {
             acquired: Cell::new(0),
             guards: Cell::new(0),
             lost: RefCell::default(),
-            any_lost: Cell::new(false),
+            noted: Cell::new(false),
         }))
     }
 
@@ -290,10 +292,24 @@ impl State {
     fn give_back(self: &Rc<Self>) -> bool {
         let held = self.locked.replace(false);
         if held {
-            self.waiters.tell_recorder(self, Held::Ends);
-            self.wake_up_first();
+            self.hand_on();
         }
         held
+    }
+
+    /// The lock is free: whoever waits for that is woken.
+    #[inline]
+    fn hand_on(self: &Rc<Self>) {
+        if self.noted.get() {
+            self.note_release();
+        }
+        self.wake_up_first();
+    }
+
+    #[cold]
+    fn note_release(self: &Rc<Self>) {
+        self.waiters.tell_recorder(self, Held::Ends);
+        self.noted.set(!self.lost.borrow().is_empty());
     }
 
     #[inline]
@@ -317,8 +333,7 @@ impl State {
     pub(super) fn exit_freely(&self) -> bool {
         let freely = self.locked.get()
             && self.waiters.len() == 0
-            && !self.any_lost.get()
-            && !journal::is_written();
+            && !self.noted.get();
         if freely {
             self.guards.set(self.guards.get() - 1);
             self.locked.set(false);
@@ -330,7 +345,7 @@ impl State {
     #[inline(never)]
     pub(super) fn exit(self: &Rc<Self>, holding: Holding) {
         self.guards.set(self.guards.get() - 1);
-        if !self.any_lost.get() || !self.was_lost(holding) {
+        if !self.noted.get() || !self.was_lost(holding) {
             // Silent where Python would raise: a destructor has nobody to tell.
             self.give_back();
         }
@@ -346,8 +361,7 @@ impl State {
     pub(super) fn give_up(self: &Rc<Self>) -> Holding {
         let holding = self.holding.get();
         self.locked.set(false);
-        self.waiters.tell_recorder(self, Held::Ends);
-        self.wake_up_first();
+        self.hand_on();
         holding
     }
 
@@ -360,7 +374,7 @@ impl State {
     pub(super) fn lose(&self, holding: Holding) {
         if self.guards.get() > 0 {
             self.lost.borrow_mut().push(holding);
-            self.any_lost.set(true);
+            self.noted.set(true);
         }
     }
 
@@ -371,7 +385,6 @@ impl State {
         let was_lost = lost.contains(&holding);
         if self.guards.get() == 0 {
             lost.clear();
-            self.any_lost.set(false);
         }
         was_lost
     }
@@ -388,7 +401,7 @@ impl Gate for State {
     #[inline]
     fn pass(&self) -> bool {
         // Whoever comes waits behind those who wait, even if the lock is free.
-        let free = !self.locked.get() && self.waiters.len() == 0;
+        let free = !self.locked.get() && !self.waiters.are_of_interest();
         if free {
             self.take();
         }
@@ -398,13 +411,16 @@ impl Gate for State {
     fn pass_by(&self) -> bool {
         let free = !self.locked.get() && self.waiters.all_cancelled();
         if free {
-            self.take();
+            self.pass_woken();
         }
         free
     }
 
     fn pass_woken(&self) {
         self.take();
+        if journal::is_written() {
+            self.noted.set(true);
+        }
     }
 
     fn leave(&self, _had_permit: bool) {

@@ -364,9 +364,17 @@ impl State {
 
     #[inline]
     fn release(self: &Rc<Self>) {
-        self.waiters.tell_recorder(self, Held::Ends);
         // More than that nobody can take, and a destructor must not panic.
         self.value.set(self.value.get().saturating_add(1));
+        if self.waiters.are_of_interest() {
+            self.hand_on();
+        }
+    }
+
+    /// There is a permit, and somebody waits for that, or looks on.
+    #[inline(never)]
+    fn hand_on(self: &Rc<Self>) {
+        self.waiters.tell_recorder(self, Held::Ends);
         if self.waiters.len() > 0 {
             self.wake_up_next();
         }
@@ -413,7 +421,7 @@ impl Gate for State {
 
     #[inline]
     fn pass(&self) -> bool {
-        let free = self.value.get() > 0 && self.waiters.len() == 0;
+        let free = self.value.get() > 0 && !self.waiters.are_of_interest();
         if free {
             self.value.set(self.value.get() - 1);
         }
