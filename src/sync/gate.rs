@@ -20,7 +20,7 @@ use std::{
 
 use crate::{
     error::{Error, Result},
-    event_loop::key::WaiterKey,
+    event_loop::{journal, key::WaiterKey},
     waiter::{Held, Named, Queue, Settled},
 };
 
@@ -41,6 +41,9 @@ pub(super) trait Gate: Named + Sized + 'static {
 
     /// Passes after a wake.
     fn pass_woken(&self) {}
+
+    /// A recorder has seen the pass.
+    fn note_pass(&self) {}
 
     /// The waiter has left the queue: after a pass, a cancel or a drop. `kept` says that it was woken but did not pass.
     fn leave(&self, _kept: bool) {}
@@ -84,7 +87,7 @@ impl<G: Gate> Passing<G> {
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
         let gate = self.gate.as_ref().expect(AGAIN);
         if gate.pass_by() {
-            return Poll::Ready(Ok(self.passed()));
+            return self.passed();
         }
         self.waiter = gate.waiters().enter(cx);
         match self.waiter {
@@ -114,19 +117,28 @@ impl<G: Gate> Passing<G> {
                 self.waiter = None;
                 gate.pass_woken();
                 gate.leave(false);
-                Poll::Ready(Ok(self.passed()))
+                self.passed()
             }
             settled => Poll::Ready(Err(self.fail(settled))),
         }
     }
 
+    /// It is passed, but not in the usual way.
     #[inline]
-    fn passed(&mut self) -> Rc<G> {
-        let gate = self.gate.take().expect(AGAIN);
-        if G::CAN_BE_HELD {
-            gate.waiters().tell_recorder(&gate, Held::Begins);
+    fn passed(&mut self) -> Poll<Result<Rc<G>>> {
+        if G::CAN_BE_HELD && journal::is_written() {
+            return self.passed_observed();
         }
-        gate
+        Poll::Ready(Ok(self.gate.take().expect(AGAIN)))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn passed_observed(&mut self) -> Poll<Result<Rc<G>>> {
+        let gate = self.gate.take().expect(AGAIN);
+        gate.note_pass();
+        gate.waiters().tell_recorder(&gate, Held::Begins);
+        Poll::Ready(Ok(gate))
     }
 
     /// Leaves before its time.

@@ -13,7 +13,6 @@ use super::{
 };
 use crate::{
     error::{Error, LOCK_NOT_ACQUIRED, Result},
-    event_loop::journal,
     waiter::{Held, Named, Queue},
 };
 
@@ -331,9 +330,7 @@ impl State {
     /// A guard is dropped, as most are: nobody waits, or looks on, and nothing is lost. Says whether it was so.
     #[inline]
     pub(super) fn exit_freely(&self) -> bool {
-        let freely = self.locked.get()
-            && self.waiters.len() == 0
-            && !self.noted.get();
+        let freely = self.locked.get() && self.waiters.len() == 0 && !self.noted.get();
         if freely {
             self.guards.set(self.guards.get() - 1);
             self.locked.set(false);
@@ -411,16 +408,17 @@ impl Gate for State {
     fn pass_by(&self) -> bool {
         let free = !self.locked.get() && self.waiters.all_cancelled();
         if free {
-            self.pass_woken();
+            self.take();
         }
         free
     }
 
     fn pass_woken(&self) {
         self.take();
-        if journal::is_written() {
-            self.noted.set(true);
-        }
+    }
+
+    fn note_pass(&self) {
+        self.noted.set(true);
     }
 
     fn leave(&self, _had_permit: bool) {

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     error::{Error, RELEASED_TOO_OFTEN, Result},
+    event_loop::journal,
     waiter::{Held, Named, Queue},
 };
 
@@ -59,6 +60,8 @@ struct State {
     waiters: Queue,
     /// The most permits there may be, of a bounded semaphore.
     bound: Option<usize>,
+    /// Whether a recorder has seen an acquire.
+    noted: Cell<bool>,
 }
 
 impl Semaphore {
@@ -353,6 +356,7 @@ impl State {
             value: Cell::new(value),
             waiters: Queue::of_pending(),
             bound,
+            noted: Cell::new(false),
         })
     }
 
@@ -366,18 +370,18 @@ impl State {
     fn release(self: &Rc<Self>) {
         // More than that nobody can take, and a destructor must not panic.
         self.value.set(self.value.get().saturating_add(1));
-        if self.waiters.are_of_interest() {
-            self.hand_on();
+        if self.noted.get() {
+            self.note_release();
         }
-    }
-
-    /// There is a permit, and somebody waits for that, or looks on.
-    #[inline(never)]
-    fn hand_on(self: &Rc<Self>) {
-        self.waiters.tell_recorder(self, Held::Ends);
         if self.waiters.len() > 0 {
             self.wake_up_next();
         }
+    }
+
+    #[cold]
+    fn note_release(self: &Rc<Self>) {
+        self.waiters.tell_recorder(self, Held::Ends);
+        self.noted.set(journal::is_written());
     }
 
     /// Gives a permit back. Says whether there was room for it.
@@ -434,6 +438,10 @@ impl Gate for State {
             self.value.set(self.value.get() - 1);
         }
         free
+    }
+
+    fn note_pass(&self) {
+        self.noted.set(true);
     }
 
     fn leave(&self, has_permit: bool) {
