@@ -40,10 +40,16 @@ impl State {
     /// `None` if no task of this loop is running.
     ///
     /// A request that is still kept goes before a timeout of zero, since asyncio raises it where that begins to wait.
+    #[inline]
     pub(crate) fn begin_scope(&mut self, at_once: bool) -> Option<(i64, u64)> {
         let (task, outer) = (self.here.task.get()?, self.here.scope.get());
-        let kept = at_once && self.is_requested(task, outer);
-        let others = self.requests_from_outside(task, outer) - i64::from(kept);
+        let mut others = self.requests_of(task);
+        if outer.is_some() {
+            others += self.requests_around(outer);
+        }
+        if at_once {
+            others -= i64::from(self.is_requested(task, outer));
+        }
         self.here.undrawn.set(self.here.undrawn.get() + 1);
         Some((others, self.wheel.reserve()))
     }
@@ -198,8 +204,20 @@ impl State {
     /// How many requests to cancel reach a scope from outside: from anybody, and from a `wait_for` around it, but from none
     /// beside it. May be negative, if a task took back what was not its own.
     fn requests_from_outside(&self, task: TaskKey, outer: Option<WaiterKey>) -> i64 {
-        let slot = self.slot(task);
-        let mut requests = i64::from(slot.cancels) - i64::from(slot.strikes);
+        self.requests_of(task) + self.requests_around(outer)
+    }
+
+    /// Those by anybody.
+    #[inline]
+    fn requests_of(&self, task: TaskKey) -> i64 {
+        let slot = &self.tasks[task.index()];
+        i64::from(slot.cancels) - i64::from(slot.strikes)
+    }
+
+    /// Those by a `wait_for` around it.
+    #[inline(never)]
+    fn requests_around(&self, outer: Option<WaiterKey>) -> i64 {
+        let mut requests = 0;
         let mut next = outer;
         while let Some(key) = next {
             let drawn = self.other(key);
@@ -212,6 +230,7 @@ impl State {
     }
 
     /// Whether a request is kept that reaches a scope from outside.
+    #[inline(never)]
     fn is_requested(&self, task: TaskKey, outer: Option<WaiterKey>) -> bool {
         let mut next = outer;
         while let Some(key) = next {

@@ -242,44 +242,48 @@ impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
 
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let result = match *self.as_mut().project().limit {
+        let this = self.as_mut().project();
+        let result = match *this.limit {
             Limit::Unpolled(Some(timeout)) if !timeout.is_zero() || is_task::<F, T>() => {
-                match Boundary::draw(timeout) {
-                    Some(boundary) => ready!(self.as_mut().poll_first(boundary, cx)),
-                    None => self.as_mut().poll_outside(timeout, cx),
+                if this.limit.begin() {
+                    ready!(self.as_mut().poll_first(cx))
+                } else {
+                    self.as_mut().poll_outside(timeout, cx)
                 }
             }
             _ => ready!(self.as_mut().poll_again(cx)),
         };
         let mut this = self.project();
         this.coroutine.set(None);
-        *this.limit = Limit::Over;
+        match this.limit {
+            // What is left of it is no more than the loop.
+            Limit::Scope(boundary) => _ = boundary.close(),
+            limit => *limit = Limit::Over,
+        }
         Poll::Ready(result)
     }
 }
 
-const RUNS: &str = "the coroutine runs until it ends";
+const ENDED: &str = "`wait_for` polled again after its end";
 
 impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
     /// The first poll under a limit. Most of what is ever polled so is ready at once, and then that is all there is to it.
     #[inline]
-    fn poll_first(
-        self: Pin<&mut Self>,
-        mut boundary: Boundary,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<T>> {
+    fn poll_first(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let this = self.project();
+        let Limit::Scope(boundary) = this.limit else {
+            unreachable!("it has just begun");
+        };
         let inside = boundary.inside();
-        match this.coroutine.as_pin_mut().expect(RUNS).poll(cx) {
-            Poll::Ready(result) => Poll::Ready(result),
-            Poll::Pending => {
-                let verdict = inside.stay(cx);
-                *this.limit = Limit::Scope(boundary);
-                match verdict {
-                    Verdict::Pending => Poll::Pending,
-                    Verdict::Abandon => Poll::Ready(Err(Error::Cancelled)),
-                }
+        match this.coroutine.as_pin_mut().expect(ENDED).poll(cx) {
+            Poll::Ready(result) => {
+                drop(inside);
+                Poll::Ready(result)
             }
+            Poll::Pending => match inside.stay(cx) {
+                Verdict::Pending => Poll::Pending,
+                Verdict::Abandon => Poll::Ready(Err(Error::Cancelled)),
+            },
         }
     }
 
@@ -297,14 +301,15 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
         }
         let coroutine = this.coroutine.as_mut().as_pin_mut();
         match this.limit {
-            Limit::None => coroutine.expect(RUNS).poll(cx),
+            Limit::None => coroutine.expect(ENDED).poll(cx),
             Limit::Zero(waiting) => {
                 let refused = ready!(Pin::new(waiting).poll(cx));
                 Poll::Ready(refused.and(Err(Error::Timeout)))
             }
             Limit::Scope(boundary) => {
+                let coroutine = coroutine.expect(ENDED);
                 let inside = boundary.enter()?;
-                let result = match coroutine.expect(RUNS).poll(cx) {
+                let result = match coroutine.poll(cx) {
                     Poll::Ready(result) => {
                         drop(inside);
                         result
@@ -318,14 +323,14 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
                     result => result,
                 })
             }
-            Limit::Unpolled(_) | Limit::Over => panic!("`wait_for` polled again after its end"),
+            Limit::Unpolled(_) | Limit::Over => panic!("{ENDED}"),
         }
     }
 
     /// What need not wait works outside any loop, too.
     #[cold]
     fn poll_outside(self: Pin<&mut Self>, timeout: Duration, cx: &mut Context<'_>) -> Result<T> {
-        let coroutine = self.project().coroutine.as_pin_mut().expect(RUNS);
+        let coroutine = self.project().coroutine.as_pin_mut().expect(ENDED);
         if timeout.is_zero() {
             return Err(Error::no_running_loop());
         }
@@ -354,6 +359,36 @@ fn is_task<F, T>() -> bool {
         || type_name::<F>() == type_name::<Pin<&mut Task<T>>>()
 }
 
+impl Limit {
+    /// Begins a scope, and the first poll in it. Says whether any task is running at all.
+    fn begin(&mut self) -> bool {
+        let Self::Unpolled(Some(timeout)) = *self else {
+            return false;
+        };
+        let Some(home) = Loop::current() else {
+            return false;
+        };
+        let began = home.clock().moment();
+        let begun = home.open(|state| state.begin_scope(timeout.is_zero()));
+        let Some((others_before, number)) = begun else {
+            return false;
+        };
+        *self = Self::Scope(Boundary {
+            home,
+            scope: None,
+            others_before,
+            unset: Some(Unset {
+                began,
+                timeout,
+                number,
+            }),
+            spared: false,
+            at_once: timeout.is_zero(),
+        });
+        true
+    }
+}
+
 /// A scope, from the side of the `wait_for` that drew it. Closed when dropped.
 struct Boundary {
     home: Rc<Loop>,
@@ -378,35 +413,21 @@ struct Unset {
 }
 
 impl Boundary {
-    /// Begins a scope, and the first poll in it. `None` if no task is running.
-    fn draw(timeout: Duration) -> Option<Self> {
-        let home = Loop::current()?;
-        let began = home.clock().moment();
-        let (others_before, number) = home.open(|state| state.begin_scope(timeout.is_zero()))?;
-        let unset = Unset {
-            began,
-            timeout,
-            number,
-        };
-        Some(Self {
-            home,
-            scope: None,
-            others_before,
-            unset: Some(unset),
-            spared: false,
-            at_once: timeout.is_zero(),
-        })
-    }
-
+    #[inline]
     fn enter(&mut self) -> Result<Inside<'_>> {
         let entered = match self.scope {
-            Some(scope) => self.home.open(|state| state.enter_scope(scope)),
+            Some(scope) => self.enter_drawn(scope),
             None => self.home.here.enter_undrawn(),
         };
         if !entered {
             return Err(Error::no_running_loop());
         }
         Ok(self.inside())
+    }
+
+    #[inline(never)]
+    fn enter_drawn(&self, scope: WaiterKey) -> bool {
+        self.home.open(|state| state.enter_scope(scope))
     }
 
     #[inline]
@@ -482,11 +503,15 @@ impl Boundary {
     }
 
     /// The coroutine has ended, or panicked: leaves it.
+    #[inline]
     fn leave(&mut self) {
-        let scope = &mut self.scope;
-        if scope.is_none() && self.home.here.forget_scope() {
-            return;
+        if self.scope.is_some() || !self.home.here.forget_scope() {
+            self.leave_drawn();
         }
+    }
+
+    fn leave_drawn(&mut self) {
+        let scope = &mut self.scope;
         self.home.open(|state| {
             let scope = *scope.get_or_insert_with(|| state.scope_begun());
             state.leave_scope(scope, false);
