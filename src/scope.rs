@@ -3,7 +3,7 @@
 //! asyncio's `timeouts.Timeout` cancels its whole task, which is right where a task is one chain of awaits. Here a task may
 //! hold several, in a `join!`. So every waiter stands in the *scope* of the innermost `wait_for` around it, scopes nest,
 //! and the outermost boundary is the task. A request by a `wait_for` reaches what stands in its scope, as a request to
-//! the task reaches everything. It is kept and delivered by the same rules: see `task.rs`.
+//! the task reaches everything. It is kept and delivered by the same rules: see `task/request.rs`.
 //!
 //! A scope is a waiter of the kind `Scope`: it is listed among those of its task, and lists its own.
 

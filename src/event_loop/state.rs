@@ -4,7 +4,7 @@
 //! futures, results and wakers about but never run them: what has to be dropped or woken is returned, or put into
 //! the outbox, which is emptied once the cell is closed. So no user code can meet a borrow.
 //!
-//! The methods stand beside what they are about: a task's in `task.rs`, a waiter's in `waiter.rs`, a scope's in `scope.rs`.
+//! The methods stand beside what they are about: a task's in `task/`, a waiter's in `waiter/`, a scope's in `scope.rs`.
 
 use std::{collections::HashMap, rc::Rc, sync::Weak, task::Waker, time::Duration};
 

@@ -1,0 +1,167 @@
+//! The coroutine as the loop sees it: something that takes a step, and has a result in the end. All of it is user code.
+
+use std::{
+    any::Any,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::error::{Error, Result};
+
+/// How a coroutine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Returned,
+    Raised,
+    Cancelled,
+}
+
+impl Ending {
+    fn of<T>(result: &Result<T>) -> Self {
+        match result {
+            Ok(_) => Self::Returned,
+            Err(Error::Cancelled) => Self::Cancelled,
+            Err(_) => Self::Raised,
+        }
+    }
+}
+
+/// A coroutine as the loop sees it. All of it is user code.
+pub(crate) trait Step {
+    /// Polls the coroutine; once it ends, drops it and keeps its result.
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Ending>;
+
+    /// Drops the coroutine or its result, and puts `Err(Cancelled)` in the place.
+    fn abandon(self: Pin<&mut Self>);
+
+    /// The error it raised.
+    fn error(&self) -> Option<Error>;
+}
+
+/// The coroutine of a task that the loop owns.
+pub(crate) trait Body: Step {
+    /// Moves the result into an `Option<Result<T>>` of the right type.
+    fn take(self: Pin<&mut Self>, result: &mut dyn Any);
+}
+
+pin_project! {
+    /// A coroutine, and later its result in the same place: a task's one allocation.
+    #[project = CellProjection]
+    #[project_ref = CellRef]
+    enum Cell<F, T> {
+        Running { #[pin] coroutine: F },
+        Ended { result: Option<Result<T>> },
+    }
+}
+
+/// Boxes a coroutine as a task's body.
+pub(crate) fn body<T: 'static>(
+    coroutine: impl Future<Output = Result<T>> + 'static,
+) -> Pin<Box<dyn Body>> {
+    Box::pin(Cell::Running { coroutine })
+}
+
+impl<F: Future<Output = Result<T>>, T> Step for Cell<F, T> {
+    fn step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Ending> {
+        let CellProjection::Running { coroutine } = self.as_mut().project() else {
+            unreachable!("a task that has ended takes no step")
+        };
+        let Poll::Ready(result) = coroutine.poll(cx) else {
+            return None;
+        };
+        let ending = Ending::of(&result);
+        self.set(Self::Ended {
+            result: Some(result),
+        });
+        Some(ending)
+    }
+
+    fn abandon(mut self: Pin<&mut Self>) {
+        self.set(Self::Ended {
+            result: Some(Err(Error::Cancelled)),
+        });
+    }
+
+    fn error(&self) -> Option<Error> {
+        match self {
+            Self::Ended {
+                result: Some(Err(error)),
+            } => Some(error.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl<F: Future<Output = Result<T>> + 'static, T: 'static> Body for Cell<F, T> {
+    fn take(self: Pin<&mut Self>, result: &mut dyn Any) {
+        if let (CellProjection::Ended { result: kept }, Some(result)) =
+            (self.project(), result.downcast_mut())
+        {
+            *result = kept.take();
+        }
+    }
+}
+
+pin_project! {
+    /// The main coroutine, which may borrow and so stays on its caller's stack.
+    pub(crate) struct Main<F, T> {
+        #[pin]
+        coroutine: Option<F>,
+        result: Option<Result<T>>,
+    }
+}
+
+impl<F, T> Main<F, T> {
+    pub(crate) fn drop_coroutine(self: Pin<&mut Self>) {
+        self.project().coroutine.set(None);
+    }
+}
+
+impl<F: Future<Output = Result<T>>, T> Main<F, T> {
+    pub(crate) fn new(coroutine: F) -> Self {
+        Self {
+            coroutine: Some(coroutine),
+            result: None,
+        }
+    }
+
+    pub(crate) fn result(self: Pin<&mut Self>) -> Result<T> {
+        self.project().result.take().expect("main has ended")
+    }
+}
+
+impl<F: Future<Output = Result<T>>, T> Step for Main<F, T> {
+    fn step(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Ending> {
+        let mut this = self.project();
+        let coroutine = this
+            .coroutine
+            .as_mut()
+            .as_pin_mut()
+            .expect("main has not ended");
+        let Poll::Ready(result) = coroutine.poll(cx) else {
+            return None;
+        };
+        let ending = Ending::of(&result);
+        this.coroutine.set(None);
+        *this.result = Some(result);
+        Some(ending)
+    }
+
+    fn abandon(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        this.coroutine.set(None);
+        *this.result = Some(Err(Error::Cancelled));
+    }
+
+    fn error(&self) -> Option<Error> {
+        self.result
+            .as_ref()
+            .and_then(|result| result.as_ref().err().cloned())
+    }
+}
+
+/// What is left of an ended task: its result, unless that has been retrieved.
+pub(crate) type Unclaimed = Option<Pin<Box<dyn Body>>>;

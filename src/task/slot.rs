@@ -1,0 +1,355 @@
+//! A task as the loop keeps it: its slot, from its creation until the last handle to it is gone.
+
+use std::{
+    mem,
+    pin::Pin,
+    sync::{Arc, Weak},
+    task::Waker,
+};
+
+use super::{
+    Awaiting, Join,
+    body::{Body, Unclaimed},
+};
+use crate::{
+    error::{AWAITS_ITSELF, Error},
+    event_loop::{
+        Handle, TaskWaker,
+        key::{TaskKey, WaiterKey},
+        state::State,
+    },
+    waiter::{Kind, Waiter, Wake},
+};
+
+/// What a task is and what happens to it, as bits: most of them are asked together, after every step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Flags(u32);
+
+impl Flags {
+    pub(crate) const NONE: Self = Self(0);
+
+    pub(crate) const fn has(self, any: Self) -> bool {
+        self.0 & any.0 != 0
+    }
+
+    pub(crate) const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub(crate) fn set(&mut self, flags: Self) {
+        self.0 |= flags.0;
+    }
+
+    pub(crate) fn clear(&mut self, flags: Self) {
+        self.0 &= !flags.0;
+    }
+
+    /// Marks a task as queued, unless it is or has ended, or is recorded, which takes more than that. Says whether it did.
+    #[inline]
+    pub(crate) fn queue(&mut self) -> bool {
+        let queues = !self.has(QUEUED.or(DONE).or(TRACED));
+        if queues {
+            self.set(QUEUED);
+        }
+        queues
+    }
+}
+
+/// Its step stands in the ready queue.
+pub(crate) const QUEUED: Flags = Flags(1);
+/// Its coroutine has been polled.
+pub(crate) const STARTED: Flags = Flags(1 << 2);
+/// It has ended.
+pub(crate) const DONE: Flags = Flags(1 << 3);
+/// It has ended cancelled.
+pub(crate) const CANCELLED: Flags = Flags(1 << 4);
+/// It has ended with an error that nobody has seen.
+pub(crate) const UNSEEN: Flags = Flags(1 << 5);
+/// Its [`Task`] exists, and has not retrieved the result yet.
+pub(crate) const OWNED: Flags = Flags(1 << 6);
+/// A request to cancel is kept.
+pub(crate) const REQUESTED: Flags = Flags(1 << 7);
+/// This step began with a request, which is to be raised by what was pending before.
+pub(crate) const RAISING: Flags = Flags(1 << 8);
+/// A bare yield became pending in a scope when it was last polled.
+pub(crate) const YIELDING: Flags = Flags(1 << 9);
+/// It has a name of its own.
+pub(crate) const NAMED: Flags = Flags(1 << 10);
+/// The shutdown has cancelled it, and reports what it raises.
+pub(crate) const DOOMED: Flags = Flags(1 << 11);
+/// A request to cancel is on its way through it, along a chain of awaits.
+pub(crate) const VISITED: Flags = Flags(1 << 12);
+/// It is the main task, which the caller of `run` holds.
+pub(crate) const MAIN: Flags = Flags(1 << 13);
+/// A waker was given out for it.
+pub(crate) const ADOPTED: Flags = Flags(1 << 15);
+/// A bare yield of it was polled with a combinator's waker, which is to be woken when its next step begins.
+pub(crate) const YIELDED_INSIDE: Flags = Flags(1 << 16);
+/// Its own waiter was polled in its last step.
+pub(crate) const POLLED: Flags = Flags(1 << 1);
+/// A recorder looks on.
+pub(crate) const TRACED: Flags = Flags(1 << 17);
+/// A scope's timer has struck.
+pub(crate) const STRUCK: Flags = Flags(1 << 14);
+
+/// What a slot is still needed for when its task has ended and a [`Task`] is all that refers to it.
+const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
+
+/// A task as the loop keeps it.
+pub(crate) struct Slot {
+    /// Invariant: none during a step, for main, and once the result has been retrieved.
+    pub(super) body: Unclaimed,
+    /// Its place in the order of creation.
+    pub(crate) number: u64,
+    /// The youngest of its waiters that stand in no scope.
+    pub(crate) youngest: Option<WaiterKey>,
+    /// The waiter of whoever awaits it.
+    pub(crate) joiner: Option<WaiterKey>,
+    /// Its last step: what was polled then is what it waits for.
+    pub(crate) last_step: u32,
+    /// asyncio's `_num_cancels_requested`.
+    pub(crate) cancels: u32,
+    /// How many of these are by a `wait_for` that struck and has not returned yet.
+    pub(crate) strikes: u32,
+    /// How many handles refer to it.
+    pub(super) handles: u32,
+    pub(crate) flags: Flags,
+    /// Its own waiter, which most tasks have no other beside. There is one while it is the eldest of the list.
+    pub(crate) own: Waiter,
+}
+
+impl Slot {
+    /// Begins to wait by the task's own waiter, as the eldest of them all.
+    #[inline]
+    pub(crate) fn enter(&mut self, key: WaiterKey, kind: Kind) {
+        self.own = Waiter::new(kind);
+        self.youngest = Some(key);
+        self.flags.set(POLLED);
+    }
+
+    /// Takes the task's own waiter out, if it was woken and has no other beside it, as most are.
+    #[inline]
+    pub(crate) fn take_woken(&mut self, key: WaiterKey) -> Option<Waiter> {
+        let is_usual =
+            self.own.wake == Wake::Woken && self.youngest == Some(key) && !self.flags.has(DONE);
+        is_usual.then(|| {
+            self.youngest = None;
+            self.own
+        })
+    }
+
+    /// Hands out the coroutine for a step. Swapped and not assigned, here and below, since what is overwritten is `None`
+    /// and need not be dropped.
+    #[inline]
+    pub(super) fn begin_step(&mut self, step: u32, body: &mut Unclaimed) {
+        self.last_step = step;
+        self.flags.clear(QUEUED.or(POLLED));
+        self.flags.set(STARTED);
+        mem::swap(&mut self.body, body);
+    }
+}
+
+impl State {
+    pub(crate) fn slot(&self, key: TaskKey) -> &Slot {
+        &self.tasks[key.index()]
+    }
+
+    pub(crate) fn slot_mut(&mut self, key: TaskKey) -> &mut Slot {
+        &mut self.tasks[key.index()]
+    }
+
+    /// Makes a task and queues its first step.
+    #[inline]
+    pub(crate) fn spawn(&mut self, body: Pin<Box<dyn Body>>) -> TaskKey {
+        self.insert_task(Some(body), OWNED.or(QUEUED), 1)
+    }
+
+    pub(crate) fn spawn_main(&mut self) -> TaskKey {
+        self.stop_after = None;
+        self.insert_task(None, MAIN.or(QUEUED), 0)
+    }
+
+    #[inline]
+    fn insert_task(&mut self, body: Unclaimed, flags: Flags, handles: u32) -> TaskKey {
+        self.created += 1;
+        self.alive += 1;
+        let key = TaskKey::new(self.tasks.insert(Slot {
+            body,
+            number: self.created,
+            youngest: None,
+            joiner: None,
+            last_step: 0,
+            cancels: 0,
+            strikes: 0,
+            handles,
+            flags: flags.or(self.traced),
+            own: Waiter::NONE,
+        }));
+        if self.traced != Flags::NONE {
+            self.write_spawn(key);
+        }
+        self.ready.push(Handle::Step(key));
+        self.announce();
+        key
+    }
+
+    /// Makes the waker of the step that has just been taken the task's own: a foreign future has cloned it.
+    pub(crate) fn adopt_waker(&mut self, key: TaskKey, waker: &Arc<TaskWaker>) {
+        waker.adopt();
+        self.slot_mut(key).flags.set(ADOPTED);
+        let index = key.index();
+        if index >= self.adopted.len() {
+            self.adopted.resize_with(index + 1, Weak::new);
+        }
+        self.adopted[index] = Arc::downgrade(waker);
+    }
+
+    /// The waker that was given out for a task, if a clone is left.
+    pub(super) fn adopted(&self, key: TaskKey) -> Option<Arc<TaskWaker>> {
+        match self.slot(key).flags.has(ADOPTED) {
+            true => self.adopted[key.index()].upgrade(),
+            false => None,
+        }
+    }
+
+    /// The waker that the task has given out, or else this one.
+    pub(super) fn give_out_waker(&mut self, key: TaskKey, spare: Arc<TaskWaker>) -> Arc<TaskWaker> {
+        if let Some(adopted) = self.adopted(key) {
+            return adopted;
+        }
+        if !self.slot(key).flags.has(DONE) {
+            spare.aim(key);
+            self.adopt_waker(key, &spare);
+        }
+        spare
+    }
+
+    /// Begins to await a task.
+    pub(crate) fn join(&mut self, key: TaskKey, waker: &Waker) -> Join {
+        let slot = self.slot(key);
+        if slot.flags.has(DONE) {
+            // A panic has taken the coroutine along, and left no result.
+            let lost = slot.flags.has(OWNED) && slot.body.is_none();
+            let body = self.claim(key);
+            return if lost {
+                Join::Refused(Error::Cancelled)
+            } else {
+                Join::Done(body)
+            };
+        }
+        match self.here.task.get() {
+            None => Join::Refused(Error::no_running_loop()),
+            Some(current) if current == key => {
+                self.yield_now();
+                let refusal = format!("{AWAITS_ITSELF} {}", self.describe_task(key));
+                let refusal = Box::new(Error::Runtime(refusal.into()));
+                Join::Waiting(Awaiting::Itself(self.here.step.get(), refusal))
+            }
+            Some(_) => {
+                let waiter = self.next_waiter(waker).expect("a task is running");
+                self.insert_waiter(waiter, Kind::Join { task: key });
+                self.slot_mut(key).joiner = Some(waiter);
+                Join::Waiting(Awaiting::Task(waiter))
+            }
+        }
+    }
+
+    /// Takes the body of an ended task, for its result.
+    #[inline]
+    pub(crate) fn claim(&mut self, key: TaskKey) -> Unclaimed {
+        let slot = self.slot_mut(key);
+        slot.flags.clear(UNSEEN.or(OWNED));
+        slot.body.take()
+    }
+
+    /// Gives up the claim to a task's result. Hands out what can then be dropped, and the name if an error in it was
+    /// never retrieved.
+    pub(super) fn detach(&mut self, key: TaskKey, unclaimed: &mut Unclaimed) -> Option<String> {
+        let slot = self.slot_mut(key);
+        slot.flags.clear(OWNED);
+        if slot.flags.has(DONE) {
+            mem::swap(&mut slot.body, unclaimed);
+            if slot.flags.has(UNSEEN) {
+                return Some(self.name(key));
+            }
+        }
+        None
+    }
+
+    pub(crate) fn take_body(&mut self, key: TaskKey) -> Unclaimed {
+        self.slot_mut(key).body.take()
+    }
+
+    pub(crate) fn release_handle(&mut self, key: TaskKey) {
+        self.slot_mut(key).handles -= 1;
+        self.free_if_unused(key);
+    }
+
+    /// Frees a slot that a [`Task`] alone still holds, without its result: how most tasks go. Says whether it was so.
+    #[inline]
+    pub(super) fn free_if_spent(&mut self, key: TaskKey) -> bool {
+        let slot = self.slot(key);
+        let is_spent = slot.handles == 1
+            && slot.flags.has(DONE)
+            && !slot.flags.has(IN_USE)
+            && slot.youngest.is_none();
+        if is_spent {
+            self.tasks.free(key.index());
+        }
+        is_spent
+    }
+
+    pub(crate) fn free_if_unused(&mut self, key: TaskKey) {
+        let slot = self.slot(key);
+        let is_used = slot.handles > 0 || slot.youngest.is_some();
+        if !is_used && slot.flags.has(DONE) && !slot.flags.has(QUEUED) {
+            debug_assert!(slot.body.is_none(), "nobody could retrieve the result");
+            if slot.flags.has(NAMED) {
+                self.names.remove(&key);
+            }
+            self.tasks.free(key.index());
+        }
+    }
+
+    pub(crate) fn name(&self, key: TaskKey) -> String {
+        match self.names.get(&key) {
+            Some(name) => name.to_string(),
+            None => format!("Task-{}", self.slot(key).number),
+        }
+    }
+
+    pub(crate) fn set_name(&mut self, key: TaskKey, name: String) {
+        self.slot_mut(key).flags.set(NAMED);
+        self.write_name(key, &name);
+        self.names.insert(key, name.into());
+    }
+
+    /// asyncio's `repr` of a task, without its coroutine.
+    pub(crate) fn describe_task(&self, key: TaskKey) -> String {
+        let slot = self.slot(key);
+        let status = match slot.flags {
+            flags if flags.has(CANCELLED) => "cancelled",
+            flags if flags.has(DONE) => "finished",
+            _ if slot.cancels > 0 => "cancelling",
+            _ => "pending",
+        };
+        format!("<Task {status} name='{}'>", self.name(key))
+    }
+
+    /// The tasks that have not ended, in the order of their creation.
+    pub(crate) fn in_order_of_creation(&self) -> Vec<TaskKey> {
+        if self.alive == 0 {
+            return Vec::new();
+        }
+        let mut alive: Vec<_> = self
+            .tasks
+            .places()
+            .filter(|(_, slot)| !slot.flags.has(DONE))
+            .collect();
+        alive.sort_unstable_by_key(|(_, slot)| slot.number);
+        alive
+            .into_iter()
+            .map(|(index, _)| TaskKey::new(index))
+            .collect()
+    }
+}

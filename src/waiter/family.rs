@@ -1,0 +1,201 @@
+//! Whose a waiter is: the lists of a task's waiters and of a scope's, and how a waiter comes from one to another.
+
+use super::{Kind, Other};
+use crate::{
+    event_loop::{
+        key::{Lodging, TaskKey, WaiterKey},
+        state::State,
+    },
+    task::{DONE, POLLED, STRUCK},
+};
+
+impl State {
+    /// Takes a task's own waiter from among its waiters, if there are others, or if it has survived the task.
+    #[inline(never)]
+    pub(super) fn disown_own(&mut self, task: TaskKey) {
+        let key = WaiterKey::own(task);
+        match self.second(task) {
+            Some(second) => self.other_mut(second).older = None,
+            None => self.slot_mut(task).youngest = None,
+        }
+        debug_assert!(self.slot(task).youngest != Some(key));
+        self.free_if_unused(task);
+    }
+
+    /// The eldest of a task's waiters after its own.
+    pub(super) fn second(&self, task: TaskKey) -> Option<WaiterKey> {
+        let own = WaiterKey::own(task);
+        let mut second = self.slot(task).youngest.filter(|&youngest| youngest != own);
+        while let Some(older) = second.and_then(|key| self.other(key).older) {
+            if older == own {
+                break;
+            }
+            second = Some(older);
+        }
+        second
+    }
+
+    /// Gives a task's own waiter a record of its own, since it has wandered to another task, into a `wait_for`, or into a
+    /// combinator. Whoever knows it is told its new name.
+    #[cold]
+    pub(super) fn move_out(&mut self, task: TaskKey) -> WaiterKey {
+        let slot = self.slot(task);
+        let (waiter, done) = (slot.own, slot.flags.has(DONE));
+        let polled = match slot.flags.has(POLLED) {
+            true => slot.last_step,
+            false => slot.last_step.wrapping_sub(1),
+        };
+        let key = self.next_other();
+        let younger = self.second(task);
+        match younger {
+            Some(younger) => self.other_mut(younger).older = Some(key),
+            None => self.slot_mut(task).youngest = (!done).then_some(key),
+        }
+        self.others.insert(Other {
+            waiter,
+            task: (!done).then_some(task),
+            scope: None,
+            younger,
+            older: None,
+            polled,
+            foreign: None,
+        });
+        match waiter.kind {
+            Kind::Queue {
+                queue,
+                previous,
+                next,
+                keeps_place,
+            } => {
+                if keeps_place || waiter.is_pending() {
+                    self.set_next(queue, previous, Some(key));
+                    self.set_previous(queue, next, Some(key));
+                }
+            }
+            Kind::Sleep { timer } | Kind::Relay { timer, .. } => {
+                if let Some(timer) = timer {
+                    self.wheel.set_payload(timer, key);
+                }
+            }
+            Kind::Join { task } => self.slot_mut(task).joiner = Some(key),
+            Kind::Foreign => {}
+            Kind::Yield | Kind::Scope(_) => unreachable!("these are nobody's own"),
+        }
+        self.free_if_unused(task);
+        key
+    }
+
+    /// The next older of the waiters of the same task and scope.
+    pub(crate) fn older(&self, key: WaiterKey) -> Option<WaiterKey> {
+        match key.lodging() {
+            Lodging::Own(_) => None,
+            Lodging::Other(index) => self.others[index].older,
+        }
+    }
+
+    /// Makes a waiter the youngest among those of a task and a scope. Returns the one that was it before.
+    #[inline]
+    pub(super) fn adopt(
+        &mut self,
+        key: WaiterKey,
+        task: Option<TaskKey>,
+        scope: Option<WaiterKey>,
+    ) -> Option<WaiterKey> {
+        let older = self.youngest(task, scope)?.replace(key)?;
+        self.set_younger(older, Some(key));
+        Some(older)
+    }
+
+    /// Takes a waiter from among those of its task and scope: closes the gap that it leaves in their list.
+    #[inline]
+    pub(super) fn disown(&mut self, waiter: &Other) {
+        if let Some(older) = waiter.older {
+            self.set_younger(older, waiter.younger);
+        }
+        if let Some(younger) = waiter.younger {
+            self.other_mut(younger).older = waiter.older;
+        } else if let Some(youngest) = self.youngest(waiter.task, waiter.scope) {
+            *youngest = waiter.older;
+        }
+    }
+
+    fn set_younger(&mut self, key: WaiterKey, younger: Option<WaiterKey>) {
+        match key.lodging() {
+            // It is the eldest, and found by a walk.
+            Lodging::Own(_) => {}
+            Lodging::Other(index) => self.others[index].younger = younger,
+        }
+    }
+
+    /// Where the list of a scope's waiters begins, or that of a task's which stand in no scope.
+    #[inline]
+    pub(super) fn youngest(
+        &mut self,
+        task: Option<TaskKey>,
+        scope: Option<WaiterKey>,
+    ) -> Option<&mut Option<WaiterKey>> {
+        match scope {
+            Some(scope) => match &mut self.other_mut(scope).waiter.kind {
+                Kind::Scope(scope) => Some(&mut scope.youngest),
+                _ => unreachable!("a scope is a scope"),
+            },
+            None => Some(&mut self.slot_mut(task?).youngest),
+        }
+    }
+
+    /// Moves a waiter to the task and the scope that poll it now: its future has wandered.
+    pub(crate) fn move_here(&mut self, key: WaiterKey) {
+        self.move_to(key, self.here.task.get(), self.here.scope.get());
+    }
+
+    pub(crate) fn move_to(
+        &mut self,
+        key: WaiterKey,
+        task: Option<TaskKey>,
+        scope: Option<WaiterKey>,
+    ) {
+        let other = *self.other(key);
+        self.disown(&other);
+        let older = self.adopt(key, task, scope);
+        *self.other_mut(key) = Other {
+            task,
+            scope,
+            younger: None,
+            older,
+            ..other
+        };
+    }
+
+    /// Cuts the waiters that survive their task from it, but for its own, which goes with the slot.
+    pub(crate) fn detach_waiters(&mut self, task: TaskKey) {
+        let own = WaiterKey::own(task);
+        let mut lists = Vec::new();
+        let mut next = self.slot_mut(task).youngest.take();
+        let (mut inside, mut struck) = (false, 0);
+        while let Some(key) = next {
+            if key == own {
+                self.slot_mut(task).youngest = Some(own);
+                next = None;
+            } else {
+                let other = self.other_mut(key);
+                other.task = None;
+                next = other.older;
+                if !inside {
+                    (other.younger, other.older) = (None, None);
+                }
+                if let Kind::Scope(scope) = &other.waiter.kind {
+                    struck += u32::from(scope.flags.has(STRUCK));
+                    lists.extend(scope.youngest);
+                }
+            }
+            if next.is_none() {
+                next = lists.pop();
+                inside = true;
+            }
+        }
+        // A `wait_for` that is left leaves no request behind, and nobody can take it back later.
+        let slot = self.slot_mut(task);
+        slot.strikes -= struck;
+        slot.cancels = slot.cancels.saturating_sub(struck);
+    }
+}

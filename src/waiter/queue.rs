@@ -1,0 +1,441 @@
+//! The queue that every primitive keeps: who waits for it, first come first served.
+
+use std::{
+    cell::{Cell, OnceCell},
+    rc::{Rc, Weak},
+    task::{Context, Poll, ready},
+};
+
+use super::{Kind, Settled, Wake};
+use crate::{
+    error::{Error, OTHER_LOOP},
+    event_loop::{
+        Loop, journal,
+        key::{Lodging, QueueKey, WaiterKey},
+        state::State,
+    },
+};
+
+/// What can be waited for, by the names it has in reports. All of it is the crate's own code.
+pub(crate) trait Named {
+    /// Its `repr`. May look into the state.
+    fn name(&self) -> String;
+
+    /// What it is: `Lock`.
+    fn kind(&self) -> &'static str;
+
+    /// The name that it was given.
+    fn given_name(&self) -> Option<&str>;
+}
+
+/// A primitive's queue: the tasks that wait for it, first come first served.
+pub(crate) struct Queue {
+    /// The loop that the primitive belongs to: the first that made a task wait.
+    home: OnceCell<Home>,
+    /// Which primitive a report should name: this one, or the one that it is a part of.
+    owner: OnceCell<Weak<dyn Named>>,
+    /// What the user calls the primitive.
+    given_name: OnceCell<Box<str>>,
+    /// How many waiters there are, done ones included.
+    len: Cell<usize>,
+    /// Whether a done waiter keeps its place.
+    keeps_place: bool,
+}
+
+/// Where a queue is known.
+struct Home {
+    home: Rc<Loop>,
+    queue: QueueKey,
+    list: Rc<List>,
+}
+
+/// The ends of a queue: its primitive has them at hand, and the state does when a cancel comes. The links between are the
+/// waiters'.
+///
+/// Invariant: the pending waiters stand in the list, and the done ones too if they keep their place.
+#[derive(Debug, Default)]
+pub(crate) struct List {
+    first: Cell<Option<WaiterKey>>,
+    last: Cell<Option<WaiterKey>>,
+    /// How many of those who have not left the queue were cancelled.
+    pub(super) cancelled: Cell<usize>,
+}
+
+impl Queue {
+    /// A queue for `Lock`, in which a done waiter keeps its place.
+    pub(crate) const fn keeping_place() -> Self {
+        Self {
+            home: OnceCell::new(),
+            owner: OnceCell::new(),
+            given_name: OnceCell::new(),
+            len: Cell::new(0),
+            keeps_place: true,
+        }
+    }
+
+    /// A queue in which only those stand who are still pending.
+    pub(crate) const fn of_pending() -> Self {
+        Self {
+            home: OnceCell::new(),
+            owner: OnceCell::new(),
+            given_name: OnceCell::new(),
+            len: Cell::new(0),
+            keeps_place: false,
+        }
+    }
+
+    /// Has reports name another primitive, of which this one is a part.
+    pub(crate) fn owned_by(&self, owner: Weak<dyn Named>) {
+        // Set while the primitive is made, hence once.
+        let _ = self.owner.set(owner);
+    }
+
+    /// Gives the primitive a name. The first one stays.
+    pub(crate) fn give_name(&self, name: String) {
+        let _ = self.given_name.set(name.into());
+    }
+
+    pub(crate) fn given_name(&self) -> Option<&str> {
+        self.given_name.get().map(AsRef::as_ref)
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len.get()
+    }
+
+    /// Whether anybody waits, or a recorder looks on: one question, since most of the time it is neither.
+    #[inline]
+    pub(crate) fn are_of_interest(&self) -> bool {
+        self.len.get() | journal::written() != 0
+    }
+
+    /// The running task passes a primitive that can be held, or gives it back: for a recorder, if there is one.
+    #[inline]
+    pub(crate) fn tell_recorder(&self, primitive: &Rc<impl Named + 'static>, held: Held) {
+        if journal::is_written() {
+            self.write_down(primitive, held);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn write_down(&self, primitive: &Rc<impl Named + 'static>, held: Held) {
+        let primitive: Weak<dyn Named> = Rc::downgrade(primitive) as _;
+        // What is a part of another primitive is nobody's to hold.
+        let home = self.home.get().map(|known| Rc::clone(&known.home));
+        if let (None, Some(home)) = (self.owner.get(), home.or_else(Loop::current)) {
+            home.open(|state| state.write_holding(&primitive, held));
+        }
+    }
+
+    /// Whether nobody waits, or everybody who does has been cancelled.
+    #[inline]
+    pub(crate) fn all_cancelled(&self) -> bool {
+        self.len.get() == 0 || self.are_all_cancelled()
+    }
+
+    fn are_all_cancelled(&self) -> bool {
+        let known = self.home.get();
+        known.is_none_or(|known| known.list.cancelled.get() == self.len.get())
+    }
+
+    /// Joins the queue, at its end, on behalf of the task that polls. `None` if the queue is not bound to the loop that is
+    /// running, or not yet: see [`enter_first`](Self::enter_first).
+    #[inline]
+    pub(crate) fn enter(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        let known = self.home.get()?;
+        let waiter = known.enter(self.keeps_place, cx)?;
+        self.len.set(self.len.get() + 1);
+        Some(waiter)
+    }
+
+    /// Joins the queue of a primitive that may be new: it belongs to the running loop from now on. `None` where nobody can
+    /// wait for it: see [`refusal`](Self::refusal).
+    #[cold]
+    pub(crate) fn enter_first(
+        &self,
+        primitive: Rc<dyn Named>,
+        cx: &mut Context<'_>,
+    ) -> Option<WaiterKey> {
+        if self.home.get().is_none() {
+            self.bind(Rc::downgrade(&primitive))?;
+        }
+        self.enter(cx)
+    }
+
+    /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`.
+    #[inline]
+    pub(crate) fn poll(&self, waiter: &mut WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
+        let known = self.home.get().expect("it was entered");
+        let settled = ready!(known.home.poll_waiter(waiter, cx));
+        if settled.is_gone() {
+            self.len.set(self.len.get() - 1);
+        }
+        Poll::Ready(settled)
+    }
+
+    /// Takes a waiter out of the queue before its time. Says whether it had been woken.
+    pub(crate) fn leave(&self, waiter: WaiterKey) -> bool {
+        let known = self.home.get().expect("it was entered");
+        self.len.set(self.len.get() - 1);
+        known.home.open(|state| state.remove(waiter)) == Wake::Woken
+    }
+
+    /// Binds the primitive to the running loop, in which a task is about to wait for it.
+    fn bind(&self, primitive: Weak<dyn Named>) -> Option<()> {
+        let running = Loop::current()?;
+        running.here.task.get()?;
+        let owner = self.owner.get().cloned().unwrap_or(primitive);
+        self.home.get_or_init(|| {
+            let list = Rc::default();
+            let queue = running.open(|state| state.insert_queue(owner, Rc::clone(&list)));
+            Home {
+                home: running,
+                queue,
+                list,
+            }
+        });
+        Some(())
+    }
+
+    /// Why nobody can wait here now: outside any loop, or in another loop than the queue's.
+    pub(crate) fn refusal(&self, primitive: &dyn Named) -> Error {
+        let home = self.home.get().map(|known| &known.home);
+        match Loop::current() {
+            Some(running) if home.is_some_and(|home| !Rc::ptr_eq(home, &running)) => {
+                Error::Runtime(format!("{} {OTHER_LOOP}", primitive.name()).into())
+            }
+            _ => Error::no_running_loop(),
+        }
+    }
+
+    /// Wakes the first `n` that are pending. In `Lock`'s queue, none behind one that is done. Returns how many.
+    #[inline]
+    pub(crate) fn wake(&self, n: usize) -> usize {
+        match self.len.get() {
+            0 => 0,
+            _ => self.wake_waiting(n),
+        }
+    }
+
+    fn wake_waiting(&self, n: usize) -> usize {
+        match self.home.get() {
+            Some(known) => known.wake(self.keeps_place, n),
+            None => 0,
+        }
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // Nobody is left in it: a place in the queue borrows from it.
+        if let Some(Home { home, queue, .. }) = self.home.take() {
+            home.open(|state| state.queues.remove(queue.index()));
+        }
+    }
+}
+
+impl Home {
+    /// A place at the end of the queue.
+    #[inline]
+    fn kind(&self, previous: Option<WaiterKey>, keeps_place: bool) -> Kind {
+        Kind::Queue {
+            queue: self.queue,
+            previous,
+            next: None,
+            keeps_place,
+        }
+    }
+
+    fn enter(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        if self.home.here.is_plain(cx.waker()) {
+            let own = self
+                .home
+                .open(|state| state.enter_by_own(self, keeps_place));
+            if own.is_some() {
+                return own;
+            }
+        }
+        self.enter_by_other(keeps_place, cx)
+    }
+
+    #[inline(never)]
+    fn enter_by_other(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        let waiter = self
+            .home
+            .open(|state| state.enter_by_other(self, keeps_place))?;
+        if self.home.here.keeps(cx.waker()) {
+            self.home.keep_waker(waiter, cx);
+        }
+        Some(waiter)
+    }
+
+    pub(super) fn wake(&self, keeps_place: bool, n: usize) -> usize {
+        self.home
+            .open(|state| state.wake(&self.list, keeps_place, n))
+    }
+}
+
+/// What becomes of a primitive that can be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Held {
+    Begins,
+    Ends,
+}
+
+/// A queue as the loop knows it.
+pub(crate) struct WaitList {
+    pub(super) list: Rc<List>,
+    pub(crate) owner: Weak<dyn Named>,
+}
+
+impl State {
+    pub(crate) fn insert_queue(&mut self, owner: Weak<dyn Named>, list: Rc<List>) -> QueueKey {
+        QueueKey::new(self.queues.insert(WaitList { list, owner }))
+    }
+
+    /// Joins a queue with the running task's own waiter, if that is free.
+    #[inline]
+    fn enter_by_own(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
+        let task = self.here.task.get()?;
+        let slot = &mut self.tasks[task.index()];
+        if slot.youngest.is_some() {
+            return None;
+        }
+        let key = WaiterKey::own(task);
+        let previous = home.list.last.replace(Some(key));
+        slot.enter(key, home.kind(previous, keeps_place));
+        self.link(&home.list, previous, key);
+        Some(key)
+    }
+
+    /// Joins a queue with another waiter, unless no task of this loop is running.
+    fn enter_by_other(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
+        self.here.task.get()?;
+        self.draw_scopes();
+        let key = self.next_other();
+        let previous = home.list.last.replace(Some(key));
+        self.insert_waiter(key, home.kind(previous, keeps_place));
+        self.link(&home.list, previous, key);
+        Some(key)
+    }
+
+    #[inline]
+    fn link(&mut self, list: &List, previous: Option<WaiterKey>, key: WaiterKey) {
+        match previous {
+            None => list.first.set(Some(key)),
+            Some(previous) => *self.next_in_queue(previous) = Some(key),
+        }
+    }
+
+    /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
+    #[inline]
+    pub(super) fn wake(&mut self, list: &List, keeps_place: bool, n: usize) -> usize {
+        let mut woken = 0;
+        while woken < n && self.wake_head(list, keeps_place) {
+            woken += 1;
+        }
+        woken
+    }
+
+    /// Wakes the waiter at the head of a queue, if it is pending.
+    #[inline]
+    fn wake_head(&mut self, list: &List, keeps_place: bool) -> bool {
+        let Some(first) = list.first.get() else {
+            return false;
+        };
+        let (behind, step) = match first.lodging() {
+            Lodging::Own(task) => {
+                let slot = &mut self.tasks[task.index()];
+                let behind = slot.own.wake();
+                let queues = behind.is_some() && slot.flags.queue();
+                (behind, queues.then_some(task))
+            }
+            Lodging::Other(index) => (self.others[index].waiter.wake(), None),
+        };
+        let Some(next) = behind else {
+            return false;
+        };
+        if !keeps_place {
+            list.first.set(next);
+            match next {
+                None => list.last.set(None),
+                Some(next) => *self.previous_in_queue(next) = None,
+            }
+        }
+        match step {
+            Some(task) => self.push_step(task),
+            None => self.let_go(first),
+        }
+        true
+    }
+
+    /// Takes a waiter that has been taken out from its queue, too, and from those who are counted there.
+    pub(super) fn leave_queue(
+        &mut self,
+        queue: QueueKey,
+        wake: Wake,
+        keeps_place: bool,
+        previous: Option<WaiterKey>,
+        next: Option<WaiterKey>,
+    ) {
+        if wake == Wake::Cancelled {
+            let cancelled = &self.queues[queue.index()].list.cancelled;
+            cancelled.set(cancelled.get() - 1);
+        }
+        if keeps_place || wake == Wake::Pending {
+            self.unlink(queue, previous, next);
+        }
+    }
+
+    pub(super) fn unlink(
+        &mut self,
+        queue: QueueKey,
+        previous: Option<WaiterKey>,
+        next: Option<WaiterKey>,
+    ) {
+        self.set_next(queue, previous, next);
+        self.set_previous(queue, next, previous);
+    }
+
+    /// Makes a waiter the next after another in a queue, or its first.
+    pub(super) fn set_next(
+        &mut self,
+        queue: QueueKey,
+        previous: Option<WaiterKey>,
+        waiter: Option<WaiterKey>,
+    ) {
+        match previous {
+            None => self.queues[queue.index()].list.first.set(waiter),
+            Some(previous) => *self.next_in_queue(previous) = waiter,
+        }
+    }
+
+    /// Makes a waiter the one before another in a queue, or its last.
+    pub(super) fn set_previous(
+        &mut self,
+        queue: QueueKey,
+        next: Option<WaiterKey>,
+        waiter: Option<WaiterKey>,
+    ) {
+        match next {
+            None => self.queues[queue.index()].list.last.set(waiter),
+            Some(next) => *self.previous_in_queue(next) = waiter,
+        }
+    }
+
+    fn next_in_queue(&mut self, key: WaiterKey) -> &mut Option<WaiterKey> {
+        match &mut self.waiter_mut(key).kind {
+            Kind::Queue { next, .. } => next,
+            _ => unreachable!("a queue links only those who stand in it"),
+        }
+    }
+
+    fn previous_in_queue(&mut self, key: WaiterKey) -> &mut Option<WaiterKey> {
+        match &mut self.waiter_mut(key).kind {
+            Kind::Queue { previous, .. } => previous,
+            _ => unreachable!("a queue links only those who stand in it"),
+        }
+    }
+}
