@@ -8,7 +8,6 @@ use super::{
 };
 use crate::{
     error::{Error, RELEASED_TOO_OFTEN, Result},
-    event_loop::journal,
     waiter::{Held, Named, Queue},
 };
 
@@ -60,8 +59,6 @@ struct State {
     waiters: Queue,
     /// The most permits there may be, of a bounded semaphore.
     bound: Option<usize>,
-    /// Whether a recorder has seen an acquire.
-    noted: Cell<bool>,
 }
 
 impl Semaphore {
@@ -356,7 +353,6 @@ impl State {
             value: Cell::new(value),
             waiters: Queue::of_pending(),
             bound,
-            noted: Cell::new(false),
         })
     }
 
@@ -370,18 +366,11 @@ impl State {
     fn release(self: &Rc<Self>) {
         // More than that nobody can take, and a destructor must not panic.
         self.value.set(self.value.get().saturating_add(1));
-        if self.noted.get() {
-            self.note_release();
-        }
+        // Also of a permit that nobody has acquired.
+        self.waiters.tell_recorder(self, Held::Ends);
         if self.waiters.len() > 0 {
             self.wake_up_next();
         }
-    }
-
-    #[cold]
-    fn note_release(self: &Rc<Self>) {
-        self.waiters.tell_recorder(self, Held::Ends);
-        self.noted.set(journal::is_written());
     }
 
     /// Gives a permit back. Says whether there was room for it.
@@ -438,10 +427,6 @@ impl Gate for State {
             self.value.set(self.value.get() - 1);
         }
         free
-    }
-
-    fn note_pass(&self) {
-        self.noted.set(true);
     }
 
     fn leave(&self, has_permit: bool) {
