@@ -7,31 +7,26 @@
 //! short string, a [`Schedule`], that brings the failure back.
 //!
 //! # Examples
-//! A counter that forgets to lock. In asyncio's order it counts to two; in another it does not:
+//! Two tasks count, without a lock. In asyncio's order the quick one has finished before the slow one looks:
 //! ```
 //! use {soloop::{create_task, sleep, testing::Explorer}, std::{cell::Cell, rc::Rc, time::Duration}};
 //!
 //! let report = Explorer::new().reorder(1).explore(|_probe| async {
 //!     let count = Rc::new(Cell::new(0));
-//!     let add = || {
-//!         let count = Rc::clone(&count);
-//!         create_task(async move {
-//!             let before = count.get();
-//!             if before > 0 {
-//!                 sleep(Duration::ZERO).await?;
-//!             }
-//!             count.set(before + 1);
-//!             Ok(())
-//!         })
-//!     };
-//!     let (first, second, third) = (add(), add(), add());
-//!     first.await?;
-//!     second.await?;
-//!     third.await?;
-//!     assert_eq!(count.get(), 3);
+//!     let (one, other) = (Rc::clone(&count), Rc::clone(&count));
+//!     let quick = create_task(async move { Ok(one.set(one.get() + 1)) });
+//!     let slow = create_task(async move {
+//!         let before = other.get();
+//!         sleep(Duration::ZERO).await?;
+//!         Ok(other.set(before + 1))
+//!     });
+//!     quick.await?;
+//!     slow.await?;
+//!     assert_eq!(count.get(), 2);
 //!     Ok(())
 //! });
 //! let failure = report.failure.expect("a lost count");
+//! assert_eq!(failure.schedule.to_string(), "sl1:1>1"); // the slow one went first
 //! println!("{failure}"); // the story, and how to run it again
 //! ```
 
