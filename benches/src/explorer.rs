@@ -1,7 +1,8 @@
 //! How many runs a second a search makes: soloop's explorer beside shuttle's depth-first one, on the same bodies.
 //!
 //! Both see every order that there is, by their own idea of what can be reordered: shuttle also switches where a task begins
-//! and ends to wait, so it has more of them. What is compared is the time of a run, and a run has the same steps in both.
+//! and ends to wait, so it has more of them, and a run of it need not have as many steps. What is compared is the time of a run
+//! of the same body.
 
 use crate::report::Report;
 use shuttle::{
