@@ -117,27 +117,31 @@ impl<G: Gate> Passing<G> {
                 self.waiter = None;
                 gate.pass_woken();
                 gate.leave(false);
-                self.passed()
+                Poll::Ready(Ok(self.gate.take().expect(AGAIN)))
             }
+            Settled::WokenObserved => self.pass_observed(),
             settled => Poll::Ready(Err(self.fail(settled))),
         }
     }
 
-    /// It is passed, but not in the usual way.
-    #[inline]
-    fn passed(&mut self) -> Poll<Result<Rc<G>>> {
-        if G::CAN_BE_HELD && journal::is_written() {
-            return self.passed_observed();
-        }
-        Poll::Ready(Ok(self.gate.take().expect(AGAIN)))
-    }
-
+    /// Passes after a wake, as a recorder looks on.
     #[cold]
     #[inline(never)]
-    fn passed_observed(&mut self) -> Poll<Result<Rc<G>>> {
+    fn pass_observed(&mut self) -> Poll<Result<Rc<G>>> {
+        self.waiter = None;
+        let gate = self.gate.as_ref().expect(AGAIN);
+        gate.pass_woken();
+        gate.leave(false);
+        self.passed()
+    }
+
+    /// It is passed, but not in the usual way.
+    fn passed(&mut self) -> Poll<Result<Rc<G>>> {
         let gate = self.gate.take().expect(AGAIN);
-        gate.note_pass();
-        gate.waiters().tell_recorder(&gate, Held::Begins);
+        if G::CAN_BE_HELD && journal::is_written() {
+            gate.note_pass();
+            gate.waiters().tell_recorder(&gate, Held::Begins);
+        }
         Poll::Ready(Ok(gate))
     }
 

@@ -127,11 +127,12 @@ impl Slot {
         self.flags.set(POLLED);
     }
 
-    /// Takes the task's own waiter out, if it was woken and has no other beside it, as most are.
+    /// Takes the task's own waiter out, if it was woken and has no other beside it, as most are, and no recorder looks on.
     #[inline]
     pub(crate) fn take_woken(&mut self, key: WaiterKey) -> Option<Waiter> {
-        let is_usual =
-            self.own.wake == Wake::Woken && self.youngest == Some(key) && !self.flags.has(DONE);
+        let is_usual = self.own.wake == Wake::Woken
+            && self.youngest == Some(key)
+            && !self.flags.has(DONE.or(TRACED));
         is_usual.then(|| {
             self.youngest = None;
             self.own

@@ -214,6 +214,8 @@ pub(crate) struct Other {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Settled {
     Woken,
+    /// In a primitive's queue, and a recorder is to be told.
+    WokenObserved,
     Cancelled,
     /// Woken, and then a request to cancel came, which goes first.
     CancelledAfterWake,
@@ -225,7 +227,7 @@ impl Settled {
     #[inline]
     pub(crate) fn result(self) -> Result<()> {
         match self {
-            Self::Woken => Ok(()),
+            Self::Woken | Self::WokenObserved => Ok(()),
             otherwise => Err(otherwise.error()),
         }
     }
@@ -470,6 +472,11 @@ impl State {
         polled
     }
 
+    /// Whether a recorder wants to know that a primitive is passed.
+    fn is_observed(&self, key: WaiterKey) -> bool {
+        self.journal.is_some() && matches!(self.waiter(key).kind, Kind::Queue { .. })
+    }
+
     #[inline(never)]
     fn poll_unusual(&mut self, key: &mut WaiterKey, waker: &Waker) -> Poll<Settled> {
         // Else it is another executor, or a loop that has ended.
@@ -498,10 +505,11 @@ impl State {
             Wake::Woken if self.here.is_raising() && was_pending && self.raises() => {
                 Settled::CancelledAfterWake
             }
+            Wake::Woken if self.is_observed(*key) => Settled::WokenObserved,
             Wake::Woken => Settled::Woken,
             Wake::Cancelled => Settled::Cancelled,
         };
-        if settled != Settled::Woken {
+        if !matches!(settled, Settled::Woken | Settled::WokenObserved) {
             self.delivered();
         }
         self.remove(*key);
