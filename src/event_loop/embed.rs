@@ -343,12 +343,9 @@ impl Loop {
             self.become_idle();
             return Turn::Empty;
         }
-        let outlook = self.outlook();
-        if outlook == Outlook::Ready || !self.become_idle() {
-            return Turn::More;
-        }
-        match outlook {
+        match self.outlook() {
             Outlook::Ready => Turn::More,
+            _ if !self.become_idle() => Turn::More,
             Outlook::Until(deadline) => Turn::SleepUntil(deadline),
             Outlook::Awaited => Turn::AwaitWake,
             Outlook::Stuck => Turn::Stuck(Arc::new(self.deadlock_report())),
@@ -531,14 +528,19 @@ pub struct Spawner {
     shared: Weak<Loop>,
 }
 
+impl Spawner {
+    /// The loop, as long as its [`EventLoop`] is there.
+    fn home(&self) -> Result<Rc<Loop>, SpawnError> {
+        let shared = self.shared.upgrade();
+        shared
+            .filter(|shared| !shared.closed.get())
+            .ok_or_else(SpawnError::shutdown)
+    }
+}
+
 impl LocalSpawn for Spawner {
     fn spawn_local_obj(&self, future: LocalFutureObj<'static, ()>) -> Result<(), SpawnError> {
-        let shared = self
-            .shared
-            .upgrade()
-            .filter(|shared| !shared.closed.get())
-            .ok_or_else(SpawnError::shutdown)?;
-        drop(shared.spawn(async move {
+        drop(self.home()?.spawn(async move {
             future.await;
             Ok(())
         }));
@@ -546,10 +548,7 @@ impl LocalSpawn for Spawner {
     }
 
     fn status_local(&self) -> Result<(), SpawnError> {
-        match self.shared.upgrade() {
-            Some(shared) if !shared.closed.get() => Ok(()),
-            _ => Err(SpawnError::shutdown()),
-        }
+        self.home().map(drop)
     }
 }
 

@@ -446,19 +446,12 @@ pub(crate) struct Stepping<'a, 'b> {
 impl Stepping<'_, '_> {
     #[inline]
     fn step(&mut self) -> Option<Ending> {
-        let mut cx = Context::from_waker(&self.spare.waker);
-        match &mut self.body {
-            Some(body) => body.as_mut().step(&mut cx),
-            None => main_of(&mut self.main).step(&mut cx),
-        }
+        let Self { body, main, spare } = self;
+        step_of(body, main, &spare.waker)
     }
 
     fn step_with(&mut self, waker: &Waker) -> Option<Ending> {
-        let mut cx = Context::from_waker(waker);
-        match &mut self.body {
-            Some(body) => body.as_mut().step(&mut cx),
-            None => main_of(&mut self.main).step(&mut cx),
-        }
+        step_of(&mut self.body, &mut self.main, waker)
     }
 
     fn abandon(&mut self) {
@@ -474,6 +467,19 @@ impl Stepping<'_, '_> {
             (None, Some(main)) => main.error(),
             (None, None) => None,
         }
+    }
+}
+
+#[inline]
+fn step_of(
+    body: &mut Unclaimed,
+    main: &mut Option<Pin<&mut (dyn Step + '_)>>,
+    waker: &Waker,
+) -> Option<Ending> {
+    let mut cx = Context::from_waker(waker);
+    match body {
+        Some(body) => body.as_mut().step(&mut cx),
+        None => main_of(main).step(&mut cx),
     }
 }
 
@@ -684,8 +690,6 @@ impl Loop {
     /// [`Error::Deadlock`] if there is nothing to wait for.
     pub(crate) fn wait_until_ready(&self) -> Result<()> {
         match self.outlook() {
-            // asyncio's `stop` is a handle, too.
-            _ if self.open(|state| state.stop_after.is_some()) => {}
             Outlook::Ready => {}
             Outlook::Until(deadline) if self.clock.jump(deadline) => {}
             Outlook::Until(deadline) => match deadline.checked_sub(self.now()) {

@@ -94,10 +94,6 @@ impl Pilot for Director<'_> {
     }
 
     fn wait(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
-        // asyncio's `stop` is a handle, too.
-        if home.look(|state| state.stop_after.is_some()) {
-            return Ok(());
-        }
         match home.outlook() {
             Outlook::Ready => Ok(()),
             Outlook::Until(_) => self.stand_still(home, stepping, true),
