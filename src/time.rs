@@ -73,8 +73,11 @@ impl Future for Sleep {
                 self.0 = Stage::Over;
                 return Poll::Ready(Ok(()));
             }
-        } else if matches!(self.0, Stage::Unpolled(Duration::ZERO)) && self.0.begin_yield(cx) {
-            return Poll::Pending;
+        } else if matches!(self.0, Stage::Unpolled(Duration::ZERO)) {
+            if let Some(yielding) = Yielding::begin(cx) {
+                self.0 = Stage::Yielding(yielding);
+                return Poll::Pending;
+            }
         }
         self.poll_asleep(cx)
     }
@@ -87,6 +90,16 @@ struct Yielding {
 }
 
 impl Yielding {
+    /// Begins a bare yield, if it is the running task that polls, with no `wait_for` around.
+    fn begin(cx: &mut Context<'_>) -> Option<Self> {
+        let home = Loop::current()?;
+        if !home.here.may_yield(cx.waker()) {
+            return None;
+        }
+        let since = home.here.begin_yield();
+        Some(Self { home, since })
+    }
+
     #[inline]
     fn is_over(&self) -> bool {
         self.home.here.has_yielded(self.since)
@@ -94,33 +107,18 @@ impl Yielding {
 }
 
 impl Stage {
-    /// Begins a bare yield, if a task is running.
-    fn begin_yield(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(home) = Loop::current() else {
-            return false;
-        };
-        if !home.here.may_yield(cx.waker()) {
-            return self.begin_yield_inside(home, cx);
-        }
-        let since = home.here.begin_yield();
-        *self = Self::Yielding(Yielding { home, since });
-        true
-    }
-
-    /// The same inside a `wait_for` or a combinator. Polled with a combinator's waker, it needs a waiter, which keeps that.
-    #[inline(never)]
-    fn begin_yield_inside(&mut self, home: Rc<Loop>, cx: &mut Context<'_>) -> bool {
-        let Some(since) = home.open(State::yield_now) else {
-            return false;
-        };
-        *self = if home.here.keeps(cx.waker()) {
+    /// Begins a bare yield inside a `wait_for` or a combinator. Polled with a combinator's waker, it needs a waiter, which keeps
+    /// that.
+    fn begin_yield_inside(cx: &mut Context<'_>) -> Option<Self> {
+        let home = Loop::current()?;
+        let since = home.open(State::yield_now)?;
+        Some(if home.here.keeps(cx.waker()) {
             let waiter = home.open(State::yield_inside);
             home.keep_waker(waiter, cx);
             Self::Sleeping(Waiting::new(home, waiter))
         } else {
             Self::Yielding(Yielding { home, since })
-        };
-        true
+        })
     }
 
     /// Begins a sleep of the running task.
@@ -152,14 +150,17 @@ impl Sleep {
     /// Polls a sleep that takes time, or a bare yield about which there is more to say.
     fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         match &mut self.0 {
-            Stage::Unpolled(Duration::ZERO) => Poll::Ready(Err(Error::no_running_loop())),
-            Stage::Unpolled(delay) => match Stage::begin_sleep(*delay, cx) {
-                Some(begun) => {
-                    self.0 = begun;
-                    Poll::Pending
-                }
-                None => Poll::Ready(Err(Error::no_running_loop())),
-            },
+            Stage::Unpolled(delay) => {
+                let begun = match *delay {
+                    Duration::ZERO => Stage::begin_yield_inside(cx),
+                    delay => Stage::begin_sleep(delay, cx),
+                };
+                let Some(begun) = begun else {
+                    return Poll::Ready(Err(Error::no_running_loop()));
+                };
+                self.0 = begun;
+                Poll::Pending
+            }
             Stage::Sleeping(waiting) => {
                 let ended = ready!(Pin::new(waiting).poll(cx));
                 self.0 = Stage::Over;

@@ -1,7 +1,7 @@
 //! Things by number, as in `slab`, without its mark of what is there: a lookup is a bound and a load. Plain data.
 //!
-//! What is left at a free place is worth nothing, and nobody looks there: a key is given up with what it names. Builds for
-//! debugging check that.
+//! Nobody looks at a free place, for a key is given up with what it names: builds for debugging check that. What is left there is
+//! for whoever takes the place next, and worth an allocation at most.
 
 use std::ops::{Index, IndexMut};
 
@@ -52,7 +52,28 @@ impl<T> Arena<T> {
         index
     }
 
-    /// Frees the place of a thing, of which nothing is left that would have to be dropped.
+    /// Takes the place of what is inserted next, with what was left there or else something new.
+    #[inline]
+    pub(crate) fn take_place(&mut self, new: impl FnOnce() -> T) -> usize {
+        match self.free.pop() {
+            Some(index) => {
+                #[cfg(debug_assertions)]
+                {
+                    self.taken[index as usize] = true;
+                }
+                index as usize
+            }
+            None => self.insert(new()),
+        }
+    }
+
+    /// What was left at the place that is taken next, if that is a free one.
+    pub(crate) fn next_place(&mut self) -> Option<&mut T> {
+        let next = *self.free.last()?;
+        self.places.get_mut(next as usize)
+    }
+
+    /// Frees the place of a thing, whose drop would run nothing of the user's.
     #[inline]
     pub(crate) fn free(&mut self, index: usize) {
         #[cfg(debug_assertions)]

@@ -58,7 +58,7 @@ pub(crate) use self::{
 };
 use crate::{
     error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
-    task::{self, After, Body, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
+    task::{After, Coroutine, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
 };
 
 /// Runs a coroutine in a fresh event loop and returns what it comes to.
@@ -107,7 +107,7 @@ pub fn run<T>(main: impl Future<Output = Result<T>>) -> Result<T> {
 /// # Ok::<(), soloop::Error>(())
 /// ```
 pub fn create_task<T: 'static>(coro: impl Future<Output = Result<T>> + 'static) -> Task<T> {
-    match Loop::spawn_here(task::body(coro)) {
+    match Loop::spawn_here(&mut Some(coro)) {
         Some((running, key)) => Task::new(running, key),
         None => panic!("{NO_RUNNING_LOOP}"),
     }
@@ -563,16 +563,15 @@ impl Loop {
         self: &Rc<Self>,
         coro: impl Future<Output = Result<T>> + 'static,
     ) -> Task<T> {
-        let body = task::body(coro);
-        let key = self.open(|state| state.spawn(body));
+        let key = self.open(|state| state.spawn(&mut Some(coro)));
         Task::new(Rc::clone(self), key)
     }
 
     /// Spawns into the running loop. Not generic, so that the thread's variable is read in this crate: from another it is an
     /// indirect call.
-    fn spawn_here(body: Pin<Box<dyn Body>>) -> Option<(Rc<Self>, TaskKey)> {
+    fn spawn_here(coroutine: &mut dyn Coroutine) -> Option<(Rc<Self>, TaskKey)> {
         let running = Self::current()?;
-        let key = running.open(|state| state.spawn(body));
+        let key = running.open(|state| state.spawn(coroutine));
         Some((running, key))
     }
 
@@ -810,7 +809,10 @@ impl Loop {
     fn end_step(&self, task: TaskKey, mut ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
         if let Some(ending) = ending {
             if self.open(|state| state.finish(task, ending, &mut stepping.body)) {
-                return drop(stepping.body.take());
+                if stepping.body.is_some() {
+                    self.discard(&mut stepping.body);
+                }
+                return;
             }
         }
         while let After::Abandon =
@@ -839,6 +841,16 @@ impl Loop {
         drop(stepping.body.take());
         if let Some(failure) = failure {
             self.report(failure);
+        }
+    }
+
+    /// Drops the result of a task that nobody can retrieve, and keeps its body for another.
+    #[inline(never)]
+    pub(crate) fn discard(&self, unclaimed: &mut Unclaimed) {
+        if let Some(body) = unclaimed {
+            body.as_mut().discard();
+            self.open(|state| state.keep_spent(unclaimed));
+            *unclaimed = None;
         }
     }
 

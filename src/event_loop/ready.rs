@@ -58,7 +58,13 @@ impl Ready {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.next.is_empty() && self.taken == self.turn.len()
+        self.next.is_empty() && self.is_turn_over()
+    }
+
+    /// Whether all handles of this turn have been taken.
+    #[inline]
+    pub(crate) fn is_turn_over(&self) -> bool {
+        self.taken == self.turn.len()
     }
 
     /// Puts a handle behind those of this turn, where it would stand if it had come in time.
@@ -105,6 +111,13 @@ impl Ready {
         self.turn.clear();
         self.taken = 0;
         self.turn.push(handle.into());
+    }
+
+    /// The next handle of this turn, if it is a step: what most are, and told by its sign alone.
+    #[inline]
+    pub(crate) fn first_step(&self) -> Option<TaskKey> {
+        let Entry(number) = *self.turn.get(self.taken)?;
+        TaskKey::from_get(number).filter(|_| number & TIMER == 0)
     }
 
     /// The next handle of this turn.

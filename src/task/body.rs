@@ -43,8 +43,21 @@ pub(crate) trait Step {
 
 /// The coroutine of a task that the loop owns.
 pub(crate) trait Body: Step {
-    /// Moves the result into an `Option<Result<T>>` of the right type.
+    /// Moves the result into an `Option<Result<T>>` of the right type. What is left is *spent*. Runs nothing of the user's.
     fn take(self: Pin<&mut Self>, result: &mut dyn Any);
+
+    /// Moves another coroutine into a spent body, out of an `Option`. Says whether it is one of the same type. Runs nothing of
+    /// the user's.
+    fn refill(self: Pin<&mut Self>, coroutine: &mut dyn Any) -> bool;
+
+    /// Drops the result: the body is spent.
+    fn discard(self: Pin<&mut Self>);
+}
+
+/// A coroutine that is to become a task's.
+pub(crate) trait Coroutine {
+    /// Moves it into a body, and that into its place: a spent one may be there already, whose allocation then serves again.
+    fn settle_in(&mut self, place: &mut Unclaimed);
 }
 
 pin_project! {
@@ -57,11 +70,16 @@ pin_project! {
     }
 }
 
-/// Boxes a coroutine as a task's body.
-pub(crate) fn body<T: 'static>(
-    coroutine: impl Future<Output = Result<T>> + 'static,
-) -> Pin<Box<dyn Body>> {
-    Box::pin(Cell::Running { coroutine })
+impl<F: Future<Output = Result<T>> + 'static, T: 'static> Coroutine for Option<F> {
+    fn settle_in(&mut self, place: &mut Unclaimed) {
+        let refilled = place
+            .as_mut()
+            .is_some_and(|body| body.as_mut().refill(self));
+        if !refilled {
+            let coroutine = self.take();
+            *place = coroutine.map(|coroutine| Box::pin(Cell::Running { coroutine }) as _);
+        }
+    }
 }
 
 impl<F: Future<Output = Result<T>>, T> Step for Cell<F, T> {
@@ -102,6 +120,19 @@ impl<F: Future<Output = Result<T>> + 'static, T: 'static> Body for Cell<F, T> {
         {
             *result = kept.take();
         }
+    }
+
+    fn refill(mut self: Pin<&mut Self>, coroutine: &mut dyn Any) -> bool {
+        let fresh = coroutine.downcast_mut().and_then(Option::take);
+        let refills = fresh.is_some();
+        if let Some(coroutine) = fresh {
+            self.set(Self::Running { coroutine });
+        }
+        refills
+    }
+
+    fn discard(mut self: Pin<&mut Self>) {
+        self.set(Self::Ended { result: None });
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tasks: a coroutine that the loop runs, and its handles.
 //!
-//! A task is one slot in the loop's state and one allocation, which holds the coroutine first and its result later. It is
+//! A task is one slot in the loop's state and one allocation, which holds the coroutine first and its result later, and then
+//! perhaps another task's. It is
 //! *queued* when its step stands in the ready queue, *running* during the step, and else *suspended* on its waiters.
 //!
 //! What the user holds is here; the coroutine in its box in `body.rs`, what the loop keeps of a task in `slot.rs`, the life of a
@@ -12,6 +13,7 @@ mod slot;
 mod step;
 
 use std::{
+    any::Any,
     fmt,
     future::Future,
     marker::PhantomData,
@@ -23,7 +25,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    body::{Body, Ending, Main, Step, Unclaimed, body},
+    body::{Coroutine, Ending, Main, Step, Unclaimed},
     slot::{
         CANCELLED, DONE, Flags, MAIN, POLLED, QUEUED, RAISING, REQUESTED, STRUCK, Slot, TRACED,
         UNSEEN, YIELDED_INSIDE, YIELDING,
@@ -73,7 +75,7 @@ pub struct Task<T> {
     key: TaskKey,
     awaiting: Awaiting,
     /// Knows the type of the result, so that nobody who awaits the task has to say more of it.
-    claim: fn(Unclaimed) -> Result<T>,
+    claim: fn(&Loop, TaskKey) -> Option<Result<T>>,
 }
 
 /// How a [`Task`] is being awaited.
@@ -251,25 +253,22 @@ impl<T> Future for Task<T> {
             claim,
         } = &mut *self;
         if let Awaiting::Nothing = awaiting {
-            let body = home.claim_ended(*key);
-            if body.is_some() {
-                return Poll::Ready(claim(body));
+            if let Some(result) = claim(home, *key) {
+                return Poll::Ready(result);
             }
         }
         match ready!(home.poll_join(*key, awaiting, cx)) {
-            Ok(body) => Poll::Ready(claim(body)),
+            Ok(()) => Poll::Ready(claim(home, *key).expect("a task that has ended has a result")),
             Err(error) => Poll::Ready(Err(error)),
         }
     }
 }
 
-/// Takes the result out of a task's body, which is then gone.
-fn claim<T: 'static>(body: Unclaimed) -> Result<T> {
+/// Retrieves the result of a task that has ended.
+fn claim<T: 'static>(home: &Loop, task: TaskKey) -> Option<Result<T>> {
     let mut result: Option<Result<T>> = None;
-    body.expect("`Task` polled again after its result")
-        .as_mut()
-        .take(&mut result);
-    result.expect("a task that has ended has a result")
+    home.claim(task, &mut result);
+    result
 }
 
 impl<T> Drop for Task<T> {
@@ -280,28 +279,21 @@ impl<T> Drop for Task<T> {
 }
 
 impl Loop {
-    /// Takes the body of a task that has ended, if it is there.
-    fn claim_ended(&self, key: TaskKey) -> Unclaimed {
-        self.open(|state| {
-            let slot = state.slot(key);
-            if slot.flags.has(DONE) && slot.body.is_some() {
-                state.claim(key)
-            } else {
-                None
-            }
-        })
+    /// Moves the result of a task that has ended into an `Option<Result<T>>` of the right type.
+    fn claim(&self, key: TaskKey, result: &mut dyn Any) {
+        self.open(|state| state.claim(key, result));
     }
 
-    /// Polls a wait for a task. Hands out its body, which has the result.
+    /// Polls a wait for a task, until its result is there.
     fn poll_join(
         &self,
         key: TaskKey,
         awaiting: &mut Awaiting,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Unclaimed>> {
+    ) -> Poll<Result<()>> {
         if let Awaiting::Nothing = awaiting {
             match self.open(|state| state.join(key, cx.waker())) {
-                Join::Done(body) => return Poll::Ready(Ok(body)),
+                Join::Over => panic!("`Task` polled again after its result"),
                 Join::Refused(error) => return Poll::Ready(Err(error)),
                 Join::Waiting(since) => *awaiting = since,
             }
@@ -316,7 +308,7 @@ impl Loop {
         }
         match (mem::replace(awaiting, Awaiting::Nothing), settled) {
             (Awaiting::Itself(_, refusal), Settled::Woken) => Poll::Ready(Err(*refusal)),
-            (_, Settled::Woken) => Poll::Ready(Ok(self.open(|state| state.claim(key)))),
+            (_, Settled::Woken) => Poll::Ready(Ok(())),
             _ => {
                 // An error that the task has ended with counts as seen, though the request to cancel goes first.
                 self.open(|state| state.slot_mut(key).flags.clear(UNSEEN));
@@ -348,7 +340,7 @@ impl Loop {
         {
             self.report(TaskFailure::new(NEVER_RETRIEVED, name, error));
         }
-        drop(unclaimed);
+        self.discard(&mut unclaimed);
     }
 
     fn is(&self, key: TaskKey, flag: Flags) -> bool {
@@ -640,7 +632,8 @@ impl fmt::Display for TaskFailure {
 
 /// What awaiting a task begins with.
 pub(crate) enum Join {
-    Done(Unclaimed),
+    /// The result was retrieved before.
+    Over,
     Waiting(Awaiting),
     Refused(Error),
 }

@@ -1,15 +1,15 @@
 //! A task as the loop keeps it: its slot, from its creation until the last handle to it is gone.
 
 use std::{
+    any::Any,
     mem,
-    pin::Pin,
     sync::{Arc, Weak},
     task::Waker,
 };
 
 use super::{
     Awaiting, Join,
-    body::{Body, Unclaimed},
+    body::{Coroutine, Unclaimed},
 };
 use crate::{
     error::{AWAITS_ITSELF, Error},
@@ -95,9 +95,20 @@ pub(crate) const STRUCK: Flags = Flags(1 << 14);
 /// What a slot is still needed for when its task has ended and a [`Task`] is all that refers to it.
 const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
 
+/// The largest body, in bytes, that is kept for the next task when its own has ended.
+const LARGEST_KEPT: usize = 1024;
+
+/// Whether a spent body is kept.
+#[inline]
+fn is_kept(spent: &Unclaimed) -> bool {
+    spent
+        .as_ref()
+        .is_some_and(|body| mem::size_of_val(&**body) <= LARGEST_KEPT)
+}
+
 /// A task as the loop keeps it.
 pub(crate) struct Slot {
-    /// Invariant: none during a step, for main, and once the result has been retrieved.
+    /// Invariant: none during a step and for main; spent once the result has been retrieved, and where the slot is free.
     pub(super) body: Unclaimed,
     /// Its place in the order of creation.
     pub(crate) number: u64,
@@ -119,6 +130,26 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// A slot for a task to come.
+    const FREE: Self = Self {
+        body: None,
+        number: 0,
+        youngest: None,
+        joiner: None,
+        last_step: 0,
+        cancels: 0,
+        strikes: 0,
+        handles: 0,
+        flags: Flags::NONE,
+        own: Waiter::NONE,
+    };
+
+    /// Whether the task has ended and its result has not been retrieved.
+    #[inline]
+    fn has_result(&self) -> bool {
+        self.flags.has(DONE) && self.flags.has(OWNED) && self.body.is_some()
+    }
+
     /// Begins to wait by the task's own waiter, as the eldest of them all.
     #[inline]
     pub(crate) fn enter(&mut self, key: WaiterKey, kind: Kind) {
@@ -161,31 +192,33 @@ impl State {
 
     /// Makes a task and queues its first step.
     #[inline]
-    pub(crate) fn spawn(&mut self, body: Pin<Box<dyn Body>>) -> TaskKey {
-        self.insert_task(Some(body), OWNED.or(QUEUED), 1)
+    pub(crate) fn spawn(&mut self, coroutine: &mut dyn Coroutine) -> TaskKey {
+        let key = self.insert_task(OWNED.or(QUEUED), 1);
+        coroutine.settle_in(&mut self.slot_mut(key).body);
+        key
     }
 
     pub(crate) fn spawn_main(&mut self) -> TaskKey {
         self.stop_after = None;
-        self.insert_task(None, MAIN.or(QUEUED), 0)
+        let key = self.insert_task(MAIN.or(QUEUED), 0);
+        self.slot_mut(key).body = None;
+        key
     }
 
     #[inline]
-    fn insert_task(&mut self, body: Unclaimed, flags: Flags, handles: u32) -> TaskKey {
+    fn insert_task(&mut self, flags: Flags, handles: u32) -> TaskKey {
         self.created += 1;
         self.alive += 1;
-        let key = TaskKey::new(self.tasks.insert(Slot {
-            body,
-            number: self.created,
-            youngest: None,
-            joiner: None,
-            last_step: 0,
-            cancels: 0,
-            strikes: 0,
-            handles,
-            flags: flags.or(self.traced),
-            own: Waiter::NONE,
-        }));
+        let key = TaskKey::new(self.tasks.take_place(|| Slot::FREE));
+        let slot = &mut self.tasks[key.index()];
+        slot.number = self.created;
+        slot.youngest = None;
+        slot.joiner = None;
+        slot.last_step = 0;
+        slot.cancels = 0;
+        slot.strikes = 0;
+        slot.handles = handles;
+        slot.flags = flags.or(self.traced);
         if self.traced != Flags::NONE {
             self.write_spawn(key);
         }
@@ -225,17 +258,17 @@ impl State {
         spare
     }
 
-    /// Begins to await a task.
+    /// Begins to await a task whose result is not there.
     pub(crate) fn join(&mut self, key: TaskKey, waker: &Waker) -> Join {
         let slot = self.slot(key);
         if slot.flags.has(DONE) {
-            // A panic has taken the coroutine along, and left no result.
-            let lost = slot.flags.has(OWNED) && slot.body.is_none();
-            let body = self.claim(key);
+            // If nobody has retrieved the result, a panic has taken the coroutine along.
+            let lost = slot.flags.has(OWNED);
+            self.slot_mut(key).flags.clear(OWNED);
             return if lost {
                 Join::Refused(Error::Cancelled)
             } else {
-                Join::Done(body)
+                Join::Over
             };
         }
         match self.here.task.get() {
@@ -255,26 +288,28 @@ impl State {
         }
     }
 
-    /// Takes the body of an ended task, for its result.
+    /// Moves the result of an ended task into an `Option<Result<T>>` of the right type, if it is there.
     #[inline]
-    pub(crate) fn claim(&mut self, key: TaskKey) -> Unclaimed {
+    pub(super) fn claim(&mut self, key: TaskKey, result: &mut dyn Any) {
         let slot = self.slot_mut(key);
-        slot.flags.clear(UNSEEN.or(OWNED));
-        slot.body.take()
+        if slot.has_result() {
+            slot.flags.clear(UNSEEN.or(OWNED));
+            if let Some(body) = &mut slot.body {
+                body.as_mut().take(result);
+            }
+        }
     }
 
     /// Gives up the claim to a task's result. Hands out what can then be dropped, and the name if an error in it was
     /// never retrieved.
     pub(super) fn detach(&mut self, key: TaskKey, unclaimed: &mut Unclaimed) -> Option<String> {
         let slot = self.slot_mut(key);
-        slot.flags.clear(OWNED);
-        if slot.flags.has(DONE) {
+        if slot.has_result() {
             mem::swap(&mut slot.body, unclaimed);
-            if slot.flags.has(UNSEEN) {
-                return Some(self.name(key));
-            }
         }
-        None
+        slot.flags.clear(OWNED);
+        let is_unseen = slot.flags.has(UNSEEN);
+        is_unseen.then(|| self.name(key))
     }
 
     pub(crate) fn take_body(&mut self, key: TaskKey) -> Unclaimed {
@@ -286,6 +321,14 @@ impl State {
         self.free_if_unused(key);
     }
 
+    /// Leaves a spent body at the place of the next task, unless there is one, or it is so large that it had better be given back.
+    pub(crate) fn keep_spent(&mut self, spent: &mut Unclaimed) {
+        let place = self.tasks.next_place().map(|slot| &mut slot.body);
+        if let Some(empty @ None) = place.filter(|_| is_kept(spent)) {
+            mem::swap(empty, spent);
+        }
+    }
+
     /// Frees a slot that a [`Task`] alone still holds, without its result: how most tasks go. Says whether it was so.
     #[inline]
     pub(super) fn free_if_spent(&mut self, key: TaskKey) -> bool {
@@ -295,20 +338,30 @@ impl State {
             && !slot.flags.has(IN_USE)
             && slot.youngest.is_none();
         if is_spent {
-            self.tasks.free(key.index());
+            self.free(key);
         }
         is_spent
+    }
+
+    /// Frees a slot. Its body stays for the next task, if it is not too large.
+    #[inline]
+    fn free(&mut self, key: TaskKey) {
+        let slot = self.slot_mut(key);
+        if !is_kept(&slot.body) {
+            slot.body = None;
+        }
+        self.tasks.free(key.index());
     }
 
     pub(crate) fn free_if_unused(&mut self, key: TaskKey) {
         let slot = self.slot(key);
         let is_used = slot.handles > 0 || slot.youngest.is_some();
         if !is_used && slot.flags.has(DONE) && !slot.flags.has(QUEUED) {
-            debug_assert!(slot.body.is_none(), "nobody could retrieve the result");
+            debug_assert!(!slot.flags.has(OWNED), "somebody can retrieve the result");
             if slot.flags.has(NAMED) {
                 self.names.remove(&key);
             }
-            self.tasks.free(key.index());
+            self.free(key);
         }
     }
 

@@ -113,12 +113,10 @@ impl State {
             }
             *pending = None;
         }
-        if self.ready.first().is_none() && !begin_next_turn(self) {
+        if self.ready.is_turn_over() && !begin_next_turn(self) {
             return None;
         }
-        let Some(Handle::Step(key)) = self.ready.first() else {
-            return None;
-        };
+        let key = self.ready.first_step()?;
         let slot = &mut self.tasks[key.index()];
         if slot.flags.has(UNUSUAL) {
             return None;
