@@ -275,9 +275,18 @@ pin_project! {
 impl<T, E: Debug, F: Future<Output = Result<T, E>>> Future for Unwrapped<F> {
     type Output = T;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        self.project().future.poll(cx).map(Result::unwrap)
+        self.project().future.poll(cx).map(|result| match result {
+            Ok(value) => value,
+            Err(error) => fail(&error),
+        })
     }
+}
+
+#[cold]
+fn fail(error: &dyn Debug) -> ! {
+    panic!("a bug in the bench: {error:?}")
 }
 
 /// Yields once, for the executors that have nothing of their own for it.

@@ -268,7 +268,7 @@ impl Drop for EventLoop {
 thread_local! {
     /// The loop that is running on this thread. Empty by the time the thread ends; a variable without a destructor is
     /// read in two instructions.
-    static CURRENT: ManuallyDrop<RefCell<Option<Rc<Loop>>>> = const { ManuallyDrop::new(RefCell::new(None)) };
+    static CURRENT: ManuallyDrop<Cell<Option<Rc<Loop>>>> = const { ManuallyDrop::new(Cell::new(None)) };
 }
 
 /// What an [`EventLoop`], its tasks and its primitives share.
@@ -498,7 +498,7 @@ impl Drop for Running<'_> {
             self.0.drop_all_tasks();
         }
         // The loop is its owner's: this reference is not the last.
-        CURRENT.with(|current| current.replace(None));
+        CURRENT.with(|current| current.take());
     }
 }
 
@@ -518,7 +518,13 @@ impl Loop {
 
     /// The loop that is running on this thread.
     pub(crate) fn current() -> Option<Rc<Self>> {
-        CURRENT.with(|current| current.borrow().clone())
+        CURRENT.with(|current| {
+            let running = current.take();
+            let copy = running.clone();
+            // What this replaces is the `None` just left there: nothing to drop.
+            mem::forget(current.replace(running));
+            copy
+        })
     }
 
     /// Opens the state for some work on it, closes it, and only then wakes those whom the work put into the outbox.
@@ -616,13 +622,11 @@ impl Loop {
     }
 
     fn enter(self: &Rc<Self>) -> Result<Running<'_>> {
-        CURRENT.with(|current| match &mut *current.borrow_mut() {
-            Some(_) => Err(Error::runtime(NESTED_RUN)),
-            current => {
-                *current = Some(Rc::clone(self));
-                Ok(Running(self))
-            }
-        })
+        if Self::current().is_some() {
+            return Err(Error::runtime(NESTED_RUN));
+        }
+        CURRENT.with(|current| current.set(Some(Rc::clone(self))));
+        Ok(Running(self))
     }
 
     /// Runs a coroutine as the main task, and the way out after it.

@@ -18,7 +18,7 @@ pub(crate) enum Handle {
 
 /// A handle as a number: the highest bit tells the sort.
 #[derive(Debug, Clone, Copy)]
-struct Entry(u32);
+pub(crate) struct Entry(u32);
 
 const TIMER: u32 = 1 << 31;
 
@@ -33,6 +33,12 @@ impl From<Handle> for Entry {
 }
 
 impl Entry {
+    /// The task, if this is a step: what most are.
+    #[inline]
+    pub(crate) fn step(self) -> Option<TaskKey> {
+        TaskKey::from_get(self.0).filter(|_| self.0 & TIMER == 0)
+    }
+
     /// The handle. Always there, since no key is zero.
     #[inline]
     fn handle(self) -> Option<Handle> {
@@ -58,13 +64,7 @@ impl Ready {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.next.is_empty() && self.is_turn_over()
-    }
-
-    /// Whether all handles of this turn have been taken.
-    #[inline]
-    pub(crate) fn is_turn_over(&self) -> bool {
-        self.taken == self.turn.len()
+        self.next.is_empty() && self.taken == self.turn.len()
     }
 
     /// Puts a handle behind those of this turn, where it would stand if it had come in time.
@@ -113,17 +113,16 @@ impl Ready {
         self.turn.push(handle.into());
     }
 
-    /// The next handle of this turn, if it is a step: what most are, and told by its sign alone.
+    /// The next handle of this turn, not yet looked at.
     #[inline]
-    pub(crate) fn first_step(&self) -> Option<TaskKey> {
-        let Entry(number) = *self.turn.get(self.taken)?;
-        TaskKey::from_get(number).filter(|_| number & TIMER == 0)
+    pub(crate) fn first_entry(&self) -> Option<Entry> {
+        self.turn.get(self.taken).copied()
     }
 
     /// The next handle of this turn.
     #[inline]
     pub(crate) fn first(&self) -> Option<Handle> {
-        self.turn.get(self.taken)?.handle()
+        self.first_entry()?.handle()
     }
 
     /// Takes the next handle of this turn, which has been looked at.

@@ -82,19 +82,27 @@ impl<F: Future<Output = Result<T>> + 'static, T: 'static> Coroutine for Option<F
     }
 }
 
+impl<F, T> Cell<F, T> {
+    /// Drops the coroutine and keeps its result.
+    #[inline(never)]
+    fn end(mut self: Pin<&mut Self>, result: Result<T>) -> Ending {
+        let ending = Ending::of(&result);
+        self.set(Self::Ended {
+            result: Some(result),
+        });
+        ending
+    }
+}
+
 impl<F: Future<Output = Result<T>>, T> Step for Cell<F, T> {
     fn step(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Option<Ending> {
         let CellProjection::Running { coroutine } = self.as_mut().project() else {
             unreachable!("a task that has ended takes no step")
         };
-        let Poll::Ready(result) = coroutine.poll(cx) else {
-            return None;
-        };
-        let ending = Ending::of(&result);
-        self.set(Self::Ended {
-            result: Some(result),
-        });
-        Some(ending)
+        match coroutine.poll(cx) {
+            Poll::Pending => None,
+            Poll::Ready(result) => Some(self.end(result)),
+        }
     }
 
     fn abandon(mut self: Pin<&mut Self>) {

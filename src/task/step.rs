@@ -113,10 +113,11 @@ impl State {
             }
             *pending = None;
         }
-        if self.ready.is_turn_over() && !begin_next_turn(self) {
-            return None;
-        }
-        let key = self.ready.first_step()?;
+        let first = match self.ready.first_entry() {
+            None if begin_next_turn(self) => self.ready.first_entry(),
+            first => first,
+        };
+        let key = first?.step()?;
         let slot = &mut self.tasks[key.index()];
         if slot.flags.has(UNUSUAL) {
             return None;

@@ -39,6 +39,7 @@ pin_project! {
 impl<F: Future<Output = ()>> Future for Coroutine<F> {
     type Output = ::soloop::Result<()>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         self.project().future.poll(cx).map(Ok)
     }
