@@ -63,6 +63,16 @@ impl Ready {
         self.next.push(handle.into());
     }
 
+    /// The same, if there is room. Says whether there was.
+    #[inline]
+    pub(crate) fn push_within_capacity(&mut self, handle: Handle) -> bool {
+        let fits = self.next.len() < self.next.capacity();
+        if fits {
+            self.next.push(handle.into());
+        }
+        fits
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.next.is_empty() && self.taken == self.turn.len()
     }

@@ -44,10 +44,16 @@ impl Flags {
         self.0 &= !flags.0;
     }
 
-    /// Marks a task as queued, unless it is or has ended, or is recorded, which takes more than that. Says whether it did.
+    /// Whether a task's step can be queued: not if it is or the task has ended, and if it is recorded, that takes more.
+    #[inline]
+    pub(crate) fn can_be_queued(self) -> bool {
+        !self.has(QUEUED.or(DONE).or(TRACED))
+    }
+
+    /// Marks a task as queued, if it can be. Says whether it did.
     #[inline]
     pub(crate) fn queue(&mut self) -> bool {
-        let queues = !self.has(QUEUED.or(DONE).or(TRACED));
+        let queues = self.can_be_queued();
         if queues {
             self.set(QUEUED);
         }

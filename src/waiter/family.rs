@@ -68,8 +68,9 @@ impl State {
                 keeps_place,
             } => {
                 if keeps_place || waiter.is_pending() {
-                    self.set_next(queue, previous, Some(key));
-                    self.set_previous(queue, next, Some(key));
+                    let list = self.ends_of(queue);
+                    self.set_next(&list, previous, Some(key));
+                    self.set_previous(&list, next, Some(key));
                 }
             }
             Kind::Sleep { timer } | Kind::Relay { timer, .. } => {

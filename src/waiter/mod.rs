@@ -359,12 +359,12 @@ impl State {
             keeps_place,
         } = waiter.kind
         {
+            let list = self.ends_of(queue);
             if wake == Wake::Cancelled {
-                let cancelled = &self.queues[queue.index()].list.cancelled;
-                cancelled.set(cancelled.get() + 1);
+                list.cancelled.set(list.cancelled.get() + 1);
             }
             if !keeps_place {
-                self.unlink(queue, previous, next);
+                self.unlink(&list, previous, next);
             }
         }
         self.let_go(key);

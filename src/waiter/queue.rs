@@ -10,10 +10,11 @@ use super::{Kind, Settled, Wake};
 use crate::{
     error::{Error, OTHER_LOOP},
     event_loop::{
-        Loop, journal,
+        Handle, Loop, journal,
         key::{Lodging, QueueKey, WaiterKey},
         state::State,
     },
+    task::QUEUED,
 };
 
 /// What can be waited for, by the names it has in reports. All of it is the crate's own code.
@@ -59,6 +60,14 @@ pub(crate) struct List {
     last: Cell<Option<WaiterKey>>,
     /// How many of those who have not left the queue were cancelled.
     pub(super) cancelled: Cell<usize>,
+}
+
+impl List {
+    /// Whether there is one that stands in it, or none.
+    #[inline]
+    fn has_one(&self) -> bool {
+        self.first == self.last
+    }
 }
 
 impl Queue {
@@ -164,10 +173,25 @@ impl Queue {
         self.enter(cx)
     }
 
-    /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`.
+    /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`. What most polls find, a wake and
+    /// nothing else, comes first.
     #[inline]
     pub(crate) fn poll(&self, waiter: &mut WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
         let known = self.home.get().expect("it was entered");
+        if known.take_woken(*waiter) {
+            self.len.set(self.len.get() - 1);
+            return Poll::Ready(Settled::Woken);
+        }
+        self.poll_unusual(known, waiter, cx)
+    }
+
+    #[inline(never)]
+    fn poll_unusual(
+        &self,
+        known: &Home,
+        waiter: &mut WaiterKey,
+        cx: &mut Context<'_>,
+    ) -> Poll<Settled> {
         let settled = ready!(known.home.poll_waiter(waiter, cx));
         if settled.is_gone() {
             self.len.set(self.len.get() - 1);
@@ -220,10 +244,14 @@ impl Queue {
     }
 
     fn wake_waiting(&self, n: usize) -> usize {
-        match self.home.get() {
-            Some(known) => known.wake(self.keeps_place, n),
-            None => 0,
+        let Some(known) = self.home.get() else {
+            return 0;
+        };
+        let is_one = n == 1 || (n > 0 && known.list.has_one());
+        if is_one && known.wake_usual(self.keeps_place) {
+            return 1;
         }
+        known.wake(self.keeps_place, n)
     }
 }
 
@@ -252,7 +280,7 @@ impl Home {
         if self.home.here.is_plain(cx.waker()) {
             let own = self
                 .home
-                .open(|state| state.enter_by_own(self, keeps_place));
+                .open_quietly(|state| state.enter_by_own(self, keeps_place));
             if own.is_some() {
                 return own;
             }
@@ -271,7 +299,21 @@ impl Home {
         Some(waiter)
     }
 
-    pub(super) fn wake(&self, keeps_place: bool, n: usize) -> usize {
+    /// Takes out a waiter that was woken, if that is all there is to it.
+    fn take_woken(&self, waiter: WaiterKey) -> bool {
+        self.home
+            .open_quietly(|state| state.take_woken_in_queue(&self.list, waiter))
+    }
+
+    /// Wakes the waiter at the head, if it is as most are.
+    #[inline]
+    fn wake_usual(&self, keeps_place: bool) -> bool {
+        self.home
+            .open_quietly(|state| state.wake_usual(&self.list, keeps_place))
+    }
+
+    #[inline(never)]
+    fn wake(&self, keeps_place: bool, n: usize) -> usize {
         self.home
             .open(|state| state.wake(&self.list, keeps_place, n))
     }
@@ -306,7 +348,7 @@ impl State {
         let key = WaiterKey::own(task);
         let previous = home.list.last.replace(Some(key));
         slot.enter(key, home.kind(previous, keeps_place));
-        self.link(&home.list, previous, key);
+        self.set_next(&home.list, previous, Some(key));
         Some(key)
     }
 
@@ -317,16 +359,47 @@ impl State {
         let key = self.next_other();
         let previous = home.list.last.replace(Some(key));
         self.insert_waiter(key, home.kind(previous, keeps_place));
-        self.link(&home.list, previous, key);
+        self.set_next(&home.list, previous, Some(key));
         Some(key)
     }
 
+    /// Takes out a task's own waiter that was woken, if that is all there is to it.
     #[inline]
-    fn link(&mut self, list: &List, previous: Option<WaiterKey>, key: WaiterKey) {
-        match previous {
-            None => list.first.set(Some(key)),
-            Some(previous) => *self.next_in_queue(previous) = Some(key),
+    fn take_woken_in_queue(&mut self, list: &List, key: WaiterKey) -> bool {
+        let (Lodging::Own(task), true) = (key.lodging(), self.here.calm.get()) else {
+            return false;
+        };
+        let Some(waiter) = self.tasks[task.index()].take_woken(key) else {
+            return false;
+        };
+        if let Kind::Queue {
+            previous,
+            next,
+            keeps_place: true,
+            ..
+        } = waiter.kind
+        {
+            self.unlink(list, previous, next);
         }
+        true
+    }
+
+    /// Wakes the waiter at the head of a queue, if it is a task's own, and nothing but that task's step is to be queued.
+    #[inline]
+    fn wake_usual(&mut self, list: &List, keeps_place: bool) -> bool {
+        let Some(Lodging::Own(task)) = list.first.get().map(WaiterKey::lodging) else {
+            return false;
+        };
+        let slot = &mut self.tasks[task.index()];
+        let usual = slot.own.is_pending() && slot.flags.can_be_queued() && !self.announces;
+        if !usual || !self.ready.push_within_capacity(Handle::Step(task)) {
+            return false;
+        }
+        slot.flags.set(QUEUED);
+        if let (Some(next), false) = (slot.own.wake(), keeps_place) {
+            self.unlink(list, None, next);
+        }
+        true
     }
 
     /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
@@ -358,11 +431,7 @@ impl State {
             return false;
         };
         if !keeps_place {
-            list.first.set(next);
-            match next {
-                None => list.last.set(None),
-                Some(next) => *self.previous_in_queue(next) = None,
-            }
+            self.unlink(list, None, next);
         }
         match step {
             Some(task) => self.push_step(task),
@@ -380,51 +449,60 @@ impl State {
         previous: Option<WaiterKey>,
         next: Option<WaiterKey>,
     ) {
+        let list = self.ends_of(queue);
         if wake == Wake::Cancelled {
-            let cancelled = &self.queues[queue.index()].list.cancelled;
-            cancelled.set(cancelled.get() - 1);
+            list.cancelled.set(list.cancelled.get() - 1);
         }
         if keeps_place || wake == Wake::Pending {
-            self.unlink(queue, previous, next);
+            self.unlink(&list, previous, next);
         }
     }
 
+    /// The ends of a queue.
+    pub(super) fn ends_of(&self, queue: QueueKey) -> Rc<List> {
+        Rc::clone(&self.queues[queue.index()].list)
+    }
+
+    #[inline]
     pub(super) fn unlink(
         &mut self,
-        queue: QueueKey,
+        list: &List,
         previous: Option<WaiterKey>,
         next: Option<WaiterKey>,
     ) {
-        self.set_next(queue, previous, next);
-        self.set_previous(queue, next, previous);
+        self.set_next(list, previous, next);
+        self.set_previous(list, next, previous);
     }
 
     /// Makes a waiter the next after another in a queue, or its first.
+    #[inline]
     pub(super) fn set_next(
         &mut self,
-        queue: QueueKey,
+        list: &List,
         previous: Option<WaiterKey>,
         waiter: Option<WaiterKey>,
     ) {
         match previous {
-            None => self.queues[queue.index()].list.first.set(waiter),
+            None => list.first.set(waiter),
             Some(previous) => *self.next_in_queue(previous) = waiter,
         }
     }
 
     /// Makes a waiter the one before another in a queue, or its last.
+    #[inline]
     pub(super) fn set_previous(
         &mut self,
-        queue: QueueKey,
+        list: &List,
         next: Option<WaiterKey>,
         waiter: Option<WaiterKey>,
     ) {
         match next {
-            None => self.queues[queue.index()].list.last.set(waiter),
+            None => list.last.set(waiter),
             Some(next) => *self.previous_in_queue(next) = waiter,
         }
     }
 
+    #[inline]
     fn next_in_queue(&mut self, key: WaiterKey) -> &mut Option<WaiterKey> {
         match &mut self.waiter_mut(key).kind {
             Kind::Queue { next, .. } => next,
@@ -432,6 +510,7 @@ impl State {
         }
     }
 
+    #[inline]
     fn previous_in_queue(&mut self, key: WaiterKey) -> &mut Option<WaiterKey> {
         match &mut self.waiter_mut(key).kind {
             Kind::Queue { previous, .. } => previous,
