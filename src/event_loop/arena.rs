@@ -73,6 +73,16 @@ impl<T> Arena<T> {
         self.places.get_mut(next as usize)
     }
 
+    /// The same as [`free`](Self::free), if there is room to note it. Says whether there was.
+    #[inline]
+    pub(crate) fn free_within_capacity(&mut self, index: usize) -> bool {
+        let fits = self.free.len() < self.free.capacity();
+        if fits {
+            self.free(index);
+        }
+        fits
+    }
+
     /// Frees the place of a thing, whose drop would run nothing of the user's.
     #[inline]
     pub(crate) fn free(&mut self, index: usize) {

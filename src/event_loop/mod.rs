@@ -819,7 +819,19 @@ impl Loop {
     }
 
     /// Sees to what comes of a step that did not simply leave its task suspended.
-    fn end_step(&self, task: TaskKey, mut ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
+    fn end_step(&self, task: TaskKey, ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
+        if !self.open_quietly(|state| state.finish_alone(task, ending, &mut stepping.body)) {
+            self.end_unusual_step(task, ending, stepping);
+        }
+    }
+
+    #[inline(never)]
+    fn end_unusual_step(
+        &self,
+        task: TaskKey,
+        mut ending: Option<Ending>,
+        stepping: &mut Stepping<'_, '_>,
+    ) {
         if let Some(ending) = ending {
             if self.open(|state| state.finish(task, ending, &mut stepping.body)) {
                 if stepping.body.is_some() {

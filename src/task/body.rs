@@ -74,12 +74,22 @@ impl<F: Future<Output = Result<T>> + 'static, T: 'static> Coroutine for Option<F
     fn settle_in(&mut self, place: &mut Unclaimed) {
         let refilled = place
             .as_mut()
-            .is_some_and(|body| body.as_mut().refill(self));
+            .is_some_and(|spent| spent.as_mut().refill(self));
         if !refilled {
-            let coroutine = self.take();
-            *place = coroutine.map(|coroutine| Box::pin(Cell::Running { coroutine }) as _);
+            move_in(self, place);
         }
     }
+}
+
+/// Makes a body.
+#[inline(never)]
+fn move_in<F, T>(coroutine: &mut Option<F>, place: &mut Unclaimed)
+where
+    F: Future<Output = Result<T>> + 'static,
+    T: 'static,
+{
+    let coroutine = coroutine.take();
+    *place = coroutine.map(|coroutine| Box::pin(Cell::Running { coroutine }) as _);
 }
 
 impl<F, T> Cell<F, T> {

@@ -319,7 +319,7 @@ impl Loop {
 
     /// Drops a [`Task`], and the wait for it that was begun.
     fn drop_task(&self, key: TaskKey, awaiting: &Awaiting) {
-        if !self.open(|state| state.free_if_spent(key)) {
+        if !self.open_quietly(|state| state.free_if_spent(key)) {
             self.detach_task(key, awaiting);
         }
     }

@@ -335,22 +335,19 @@ impl State {
         }
     }
 
-    /// Frees a slot that a [`Task`] alone still holds, without its result: how most tasks go. Says whether it was so.
+    /// Frees a slot that a [`Task`] alone still holds, with a spent body: how most tasks go. Says whether it was so.
     #[inline]
     pub(super) fn free_if_spent(&mut self, key: TaskKey) -> bool {
         let slot = self.slot(key);
         let is_spent = slot.handles == 1
             && slot.flags.has(DONE)
             && !slot.flags.has(IN_USE)
-            && slot.youngest.is_none();
-        if is_spent {
-            self.free(key);
-        }
-        is_spent
+            && slot.youngest.is_none()
+            && is_kept(&slot.body);
+        is_spent && self.tasks.free_within_capacity(key.index())
     }
 
     /// Frees a slot. Its body stays for the next task, if it is not too large.
-    #[inline]
     fn free(&mut self, key: TaskKey) {
         let slot = self.slot_mut(key);
         if !is_kept(&slot.body) {

@@ -215,6 +215,31 @@ impl State {
         true
     }
 
+    /// Ends a step and its task with it, if that has returned, to somebody who will retrieve the result, and nothing else is to be
+    /// done about it. Says whether it was so.
+    #[inline]
+    pub(crate) fn finish_alone(
+        &mut self,
+        key: TaskKey,
+        ending: Option<Ending>,
+        body: &mut Unclaimed,
+    ) -> bool {
+        let slot = &mut self.tasks[key.index()];
+        let is_alone = ending == Some(Ending::Returned)
+            && slot.flags.has(OWNED)
+            && !slot.flags.has(UNUSUAL_END)
+            && slot.youngest.is_none()
+            && slot.joiner.is_none();
+        if is_alone {
+            slot.flags.clear(RAISING);
+            slot.flags.set(DONE);
+            mem::swap(&mut slot.body, body);
+            self.here.leave_step();
+            self.alive -= 1;
+        }
+        is_alone
+    }
+
     /// Ends a step and its task with it, as most do. Leaves the body if nobody can retrieve its result. Does nothing if
     /// there is more to it.
     #[inline]
