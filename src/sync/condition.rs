@@ -1,16 +1,19 @@
 //! `Condition`: to wait, under a lock, for the state to change.
 
 use std::{
+    borrow::Borrow,
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
     pin::Pin,
     rc::{Rc, Weak},
+    task::{Context, Poll, ready},
 };
 
 use super::{
     Lock, Truthy,
-    gate::{Entering, Gate, Passing},
-    lock, locked_or_not, repr,
+    gate::{AGAIN, Denied, Entering, Gate, Leads, Place},
+    lock::{self, Holding},
+    locked_or_not, repr,
 };
 use crate::{
     error::{Error, NOTIFY_WITHOUT_LOCK, Result, WAIT_WITHOUT_LOCK},
@@ -224,14 +227,9 @@ impl Condition {
     /// assert_eq!(customer.await?, 3);
     /// # Ok(()) }).unwrap();
     /// ```
+    #[inline]
     pub fn enter(&self) -> impl Future<Output = Result<ConditionGuard>> + 'static + use<> {
-        let condition = Rc::clone(&self.0);
-        Entering::new(&self.0.lock.0, move |lock: Rc<lock::State>| {
-            ConditionGuard {
-                condition: Rc::clone(&condition),
-                holding: lock.enter(),
-            }
-        })
+        Entering::new(self, ConditionGuard::new)
     }
 
     /// Gives up the lock, waits to be notified, and takes the lock again.
@@ -267,8 +265,7 @@ impl Condition {
     /// # }).unwrap();
     /// ```
     pub fn wait(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
-        let condition = Rc::clone(&self.0);
-        async move { condition.wait().await }
+        Waiting::new(self.clone())
     }
 
     /// Waits until a predicate holds, and returns what it returned.
@@ -302,8 +299,8 @@ impl Condition {
         &self,
         predicate: P,
     ) -> impl Future<Output = Result<R>> + 'static + use<R, P> {
-        let condition = Rc::clone(&self.0);
-        async move { condition.wait_for(predicate).await }
+        let condition = self.clone();
+        async move { condition.wait_until(predicate).await }
     }
 
     /// Wakes up to `n` of those who wait, in the order in which they came. They go on once they have the lock.
@@ -383,14 +380,14 @@ impl fmt::Debug for Condition {
 /// As of a [`LockGuard`](crate::LockGuard).
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct ConditionGuard {
-    condition: Rc<State>,
-    holding: lock::Holding,
+    condition: Condition,
+    holding: Holding,
 }
 
 impl Drop for ConditionGuard {
     #[inline]
     fn drop(&mut self) {
-        let lock = &self.condition.lock.0;
+        let lock = self.condition.gate();
         if !lock.exit_freely() {
             lock.exit(self.holding);
         }
@@ -398,6 +395,12 @@ impl Drop for ConditionGuard {
 }
 
 impl ConditionGuard {
+    #[inline]
+    fn new(condition: Condition) -> Self {
+        let holding = condition.gate().enter();
+        Self { condition, holding }
+    }
+
     /// Gives up the lock, waits to be notified, and takes the lock again: see [`Condition::wait`].
     ///
     /// # Errors
@@ -418,7 +421,7 @@ impl ConditionGuard {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn wait(&mut self) -> impl Future<Output = Result<()>> {
-        self.condition.wait()
+        Waiting::new(&self.condition)
     }
 
     /// Waits until a predicate holds, and returns what it returned: see [`Condition::wait_for`]. Here the predicate may borrow.
@@ -445,7 +448,7 @@ impl ConditionGuard {
         &mut self,
         predicate: P,
     ) -> impl Future<Output = Result<R>> {
-        self.condition.wait_for(predicate)
+        self.condition.wait_until(predicate)
     }
 
     /// Wakes up to `n` of those who wait: see [`Condition::notify`].
@@ -464,7 +467,7 @@ impl ConditionGuard {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn notify(&self, n: usize) -> Result<()> {
-        self.condition.notify(n)
+        self.condition.0.notify(n)
     }
 
     /// Wakes all who wait: see [`Condition::notify_all`].
@@ -483,69 +486,35 @@ impl ConditionGuard {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn notify_all(&self) -> Result<()> {
-        self.condition.notify(usize::MAX)
+        self.condition.0.notify(usize::MAX)
     }
 }
 
 impl fmt::Debug for ConditionGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ConditionGuard({})", self.condition.name())
+        write!(f, "ConditionGuard({})", self.condition.0.name())
     }
 }
 
-impl State {
-    async fn wait(self: &Rc<Self>) -> Result<()> {
-        let lock = &self.lock.0;
-        if !lock.locked() {
-            return Err(Error::runtime(WAIT_WITHOUT_LOCK));
-        }
-        let mut departure = Departure {
-            condition: self,
-            given_up: None,
-            failed: false,
-        };
-        let mut notified = Passing::new(self);
-        let mut outcome = poll_fn(|cx| {
-            let polled = Pin::new(&mut notified).poll(cx);
-            if polled.is_pending() {
-                departure.leave();
-            }
-            polled
-        })
-        .await;
-        if departure.given_up.is_none() {
-            return outcome;
-        }
-        // The lock must be taken back even after a cancel, however many more there are.
-        loop {
-            match Passing::new(lock).await {
-                Ok(()) => break,
-                Err(Error::Cancelled) => outcome = Err(Error::Cancelled),
-                Err(error) => return Err(error),
-            }
-        }
-        departure.taken_back();
-        departure.failed = outcome.is_err();
-        outcome
-    }
-
-    async fn wait_for<R: Truthy>(self: &Rc<Self>, mut predicate: impl FnMut() -> R) -> Result<R> {
+impl Condition {
+    async fn wait_until<R: Truthy>(&self, mut predicate: impl FnMut() -> R) -> Result<R> {
         loop {
             let result = predicate();
             if result.is_true() {
                 return Ok(result);
             }
             drop(result);
-            self.wait().await?;
+            Waiting::new(self).await?;
         }
     }
+}
 
-    fn notify(&self, n: usize) -> Result<()> {
-        if !self.lock.locked() {
-            return Err(Error::runtime(NOTIFY_WITHOUT_LOCK));
-        }
-        self.waiters.wake(n);
-        Ok(())
+impl Leads for Condition {
+    type To = lock::State;
+
+    #[inline]
+    fn gate(&self) -> &Rc<lock::State> {
+        &self.0.lock.0
     }
 }
 
@@ -560,40 +529,154 @@ impl Gate for State {
     }
 }
 
-/// A task that waits without the lock.
-struct Departure<'a> {
-    condition: &'a State,
-    /// The holding, until the lock is taken back for it.
-    given_up: Option<lock::Holding>,
-    failed: bool,
+/// The future of `wait`.
+#[must_use = "futures do nothing unless polled"]
+struct Waiting<C: Borrow<Condition>> {
+    condition: C,
+    wait: Wait,
 }
 
-impl Departure<'_> {
-    /// The task stands in the queue, and gives up the lock. From here on, whoever goes without a success might take a
-    /// notification along.
-    fn leave(&mut self) {
-        if self.given_up.is_none() {
-            self.given_up = Some(self.condition.lock.0.give_up());
-            self.failed = true;
-        }
-    }
-
-    fn taken_back(&mut self) {
-        if let Some(holding) = self.given_up.take() {
-            self.condition.lock.0.resume(holding);
+impl<C: Borrow<Condition>> Waiting<C> {
+    fn new(condition: C) -> Self {
+        Self {
+            condition,
+            wait: Wait::default(),
         }
     }
 }
 
-impl Drop for Departure<'_> {
+impl<C: Borrow<Condition> + Unpin> Future for Waiting<C> {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Self { condition, wait } = &mut *self;
+        wait.poll((*condition).borrow(), cx)
+    }
+}
+
+impl<C: Borrow<Condition>> Drop for Waiting<C> {
     fn drop(&mut self) {
-        if let Some(holding) = self.given_up {
-            self.condition.lock.0.lose(holding);
+        self.wait.give_up(self.condition.borrow());
+    }
+}
+
+/// How far a wait has come. Its condition comes with every call.
+#[derive(Default)]
+pub(super) struct Wait {
+    stage: Stage,
+    /// First in the condition's queue, then in the lock's.
+    place: Place,
+    /// What was given up, until the lock is taken back for it.
+    holding: Holding,
+    /// Whether a request to cancel has come. It waits until the lock is taken back.
+    denied: Option<Denied>,
+}
+
+#[derive(Default, Clone, Copy)]
+enum Stage {
+    #[default]
+    Begins,
+    /// It waits to be notified, without the lock.
+    Waits,
+    /// It takes the lock back.
+    Returns,
+    Over,
+}
+
+impl Wait {
+    pub(super) fn poll(
+        &mut self,
+        Condition(condition): &Condition,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
+        match self.stage {
+            Stage::Begins => return self.begin(condition, cx),
+            Stage::Waits => {
+                if let Err(denied) = ready!(self.place.poll_waiting(condition, cx)) {
+                    self.deny(condition, denied);
+                }
+                self.stage = Stage::Returns;
+            }
+            Stage::Returns => {}
+            Stage::Over => panic!("{AGAIN}"),
         }
-        // It may have been notified, and not go on: another one is, in its place. At worst for nothing, which is allowed.
-        if self.failed {
-            self.condition.waiters.wake(1);
+        self.take_back(condition, cx)
+    }
+
+    fn begin(&mut self, condition: &Rc<State>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let lock = &condition.lock.0;
+        if !lock.locked() {
+            return Poll::Ready(Err(Error::runtime(WAIT_WITHOUT_LOCK)));
         }
+        if let Poll::Ready(passed) = self.place.poll_first(condition, cx) {
+            return Poll::Ready(passed.map_err(|denied| denied.error(&**condition)));
+        }
+        self.stage = Stage::Waits;
+        self.holding = lock.give_up();
+        Poll::Pending
+    }
+
+    /// The lock must be taken back even after a cancel, however many more there are.
+    fn take_back(&mut self, condition: &Rc<State>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let lock = &condition.lock.0;
+        while let Err(denied) = ready!(self.place.poll(lock, cx)) {
+            if denied != Denied::Cancelled {
+                self.give_up_early(condition);
+                return Poll::Ready(Err(denied.error(&**lock)));
+            }
+            self.denied = Some(denied);
+        }
+        self.stage = Stage::Over;
+        lock.resume(self.holding);
+        match self.denied {
+            None => Poll::Ready(Ok(())),
+            Some(denied) => {
+                condition.notify_another();
+                Poll::Ready(Err(denied.error(&**condition)))
+            }
+        }
+    }
+
+    #[cold]
+    fn deny(&mut self, condition: &State, denied: Denied) {
+        self.place.give_up(condition);
+        self.denied = Some(denied);
+    }
+
+    /// Leaves before its time, without the lock.
+    #[inline]
+    pub(super) fn give_up(&mut self, Condition(condition): &Condition) {
+        if let Stage::Waits | Stage::Returns = self.stage {
+            self.give_up_early(condition);
+        }
+    }
+
+    #[inline(never)]
+    fn give_up_early(&mut self, condition: &State) {
+        let lock = &condition.lock.0;
+        match self.stage {
+            Stage::Returns => self.place.give_up(&**lock),
+            _ => self.place.give_up(condition),
+        }
+        self.stage = Stage::Over;
+        lock.lose(self.holding);
+        condition.notify_another();
+    }
+}
+
+impl State {
+    #[inline]
+    fn notify(&self, n: usize) -> Result<()> {
+        if !self.lock.locked() {
+            return Err(Error::runtime(NOTIFY_WITHOUT_LOCK));
+        }
+        self.waiters.wake(n);
+        Ok(())
+    }
+
+    /// Whoever was notified, perhaps, and does not go on: another one is, in its place. At worst for nothing, which is allowed.
+    fn notify_another(&self) {
+        self.waiters.wake(1);
     }
 }
 

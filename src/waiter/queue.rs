@@ -237,16 +237,14 @@ impl Queue {
     /// Wakes the first `n` that are pending. In `Lock`'s queue, none behind one that is done. Returns how many.
     #[inline]
     pub(crate) fn wake(&self, n: usize) -> usize {
-        match self.len.get() {
-            0 => 0,
-            _ => self.wake_waiting(n),
+        match self.home.get() {
+            // Most of the time nobody stands there, though some may be on their way.
+            Some(known) if known.list.first.get().is_some() => self.wake_waiting(known, n),
+            _ => 0,
         }
     }
 
-    fn wake_waiting(&self, n: usize) -> usize {
-        let Some(known) = self.home.get() else {
-            return 0;
-        };
+    fn wake_waiting(&self, known: &Home, n: usize) -> usize {
         let is_one = n == 1 || (n > 0 && known.list.has_one());
         if is_one && known.wake_usual(self.keeps_place) {
             return 1;
