@@ -4,6 +4,7 @@ use std::{
     borrow::Borrow,
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     rc::{Rc, Weak},
     task::{Context, Poll, ready},
@@ -17,7 +18,8 @@ use super::{
 };
 use crate::{
     error::{Error, NOTIFY_WITHOUT_LOCK, Result, WAIT_WITHOUT_LOCK},
-    waiter::{Named, Queue},
+    event_loop::key::WaiterKey,
+    waiter::{Named, Queue, Settled},
 };
 
 /// Lets tasks that hold a lock wait until another one has changed what the lock guards.
@@ -388,9 +390,7 @@ impl Drop for ConditionGuard {
     #[inline]
     fn drop(&mut self) {
         let lock = self.condition.gate();
-        if !lock.exit_freely() {
-            lock.exit(self.holding);
-        }
+        lock.exit(self.holding);
     }
 }
 
@@ -518,17 +518,6 @@ impl Leads for Condition {
     }
 }
 
-/// Behind the lock's back, as it were: nobody passes without being notified.
-impl Gate for State {
-    fn waiters(&self) -> &Queue {
-        &self.waiters
-    }
-
-    fn pass(&self) -> bool {
-        false
-    }
-}
-
 /// The future of `wait`.
 #[must_use = "futures do nothing unless polled"]
 struct Waiting<C: Borrow<Condition>> {
@@ -540,7 +529,7 @@ impl<C: Borrow<Condition>> Waiting<C> {
     fn new(condition: C) -> Self {
         Self {
             condition,
-            wait: Wait::default(),
+            wait: Wait::NEW,
         }
     }
 }
@@ -550,7 +539,14 @@ impl<C: Borrow<Condition> + Unpin> Future for Waiting<C> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let Self { condition, wait } = &mut *self;
-        wait.poll((*condition).borrow(), cx)
+        let condition = (*condition).borrow();
+        match wait.stage {
+            Stage::Begins => match wait.begin(condition, cx) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            },
+            _ => wait.go_on(condition, cx),
+        }
     }
 }
 
@@ -561,92 +557,106 @@ impl<C: Borrow<Condition>> Drop for Waiting<C> {
 }
 
 /// How far a wait has come. Its condition comes with every call.
-#[derive(Default)]
 pub(super) struct Wait {
     stage: Stage,
-    /// First in the condition's queue, then in the lock's.
-    place: Place,
     /// What was given up, until the lock is taken back for it.
     holding: Holding,
-    /// Whether a request to cancel has come. It waits until the lock is taken back.
-    denied: Option<Denied>,
+    /// What it will say once the lock is taken back.
+    settled: Settled,
 }
 
-#[derive(Default, Clone, Copy)]
 enum Stage {
-    #[default]
     Begins,
-    /// It waits to be notified, without the lock.
-    Waits,
-    /// It takes the lock back.
-    Returns,
+    /// In the condition's queue, without the lock.
+    Waits(WaiterKey),
+    /// In the lock's queue, to take it back.
+    Returns(Place),
     Over,
 }
 
 impl Wait {
-    pub(super) fn poll(
+    pub(super) const NEW: Self = Self {
+        stage: Stage::Begins,
+        holding: 0,
+        settled: Settled::Woken,
+    };
+
+    /// Joins the queue, and gives up the lock.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        Condition(condition): &Condition,
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        let lock = &condition.lock.0;
+        if !lock.locked() {
+            return Err(Error::runtime(WAIT_WITHOUT_LOCK));
+        }
+        let Some(waiter) = condition.waiters.enter(condition, cx) else {
+            return Err(condition.waiters.refusal(&**condition));
+        };
+        self.stage = Stage::Waits(waiter);
+        self.holding = lock.give_up();
+        Ok(())
+    }
+
+    /// Polls a wait that has begun. As most end, notified and with the lock free, comes first.
+    #[inline]
+    pub(super) fn go_on(
         &mut self,
         Condition(condition): &Condition,
         cx: &mut Context<'_>,
     ) -> Poll<Result<()>> {
-        match self.stage {
-            Stage::Begins => return self.begin(condition, cx),
-            Stage::Waits => {
-                if let Err(denied) = ready!(self.place.poll_waiting(condition, cx)) {
-                    self.deny(condition, denied);
-                }
-                self.stage = Stage::Returns;
+        let lock = &condition.lock.0;
+        if let Stage::Waits(waiter) = &mut self.stage {
+            let settled = ready!(condition.waiters.poll(waiter, cx));
+            if settled == Settled::Woken && lock.pass() {
+                lock.resume(self.holding);
+                self.stage = Stage::Over;
+                return Poll::Ready(Ok(()));
             }
-            Stage::Returns => {}
-            Stage::Over => panic!("{AGAIN}"),
+            self.settle(condition, settled);
         }
         self.take_back(condition, cx)
     }
 
-    fn begin(&mut self, condition: &Rc<State>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let lock = &condition.lock.0;
-        if !lock.locked() {
-            return Poll::Ready(Err(Error::runtime(WAIT_WITHOUT_LOCK)));
+    /// It was notified, or cancelled, and is to take the lock back.
+    #[inline(never)]
+    fn settle(&mut self, condition: &State, settled: Settled) {
+        let stage = mem::replace(&mut self.stage, Stage::Returns(Place::default()));
+        if let (Stage::Waits(waiter), Settled::NoLoop) = (stage, settled) {
+            condition.waiters.leave(waiter);
         }
-        if let Poll::Ready(passed) = self.place.poll_first(condition, cx) {
-            return Poll::Ready(passed.map_err(|denied| denied.error(&**condition)));
-        }
-        self.stage = Stage::Waits;
-        self.holding = lock.give_up();
-        Poll::Pending
+        self.settled = settled;
     }
 
     /// The lock must be taken back even after a cancel, however many more there are.
-    fn take_back(&mut self, condition: &Rc<State>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    #[inline(never)]
+    fn take_back(&mut self, condition: &State, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let lock = &condition.lock.0;
-        while let Err(denied) = ready!(self.place.poll(lock, cx)) {
+        let Stage::Returns(place) = &mut self.stage else {
+            panic!("{AGAIN}");
+        };
+        while let Err(denied) = ready!(place.poll(lock, cx)) {
             if denied != Denied::Cancelled {
                 self.give_up_early(condition);
                 return Poll::Ready(Err(denied.error(&**lock)));
             }
-            self.denied = Some(denied);
+            self.settled = Settled::Cancelled;
         }
-        self.stage = Stage::Over;
         lock.resume(self.holding);
-        match self.denied {
-            None => Poll::Ready(Ok(())),
-            Some(denied) => {
-                condition.notify_another();
-                Poll::Ready(Err(denied.error(&**condition)))
-            }
+        self.stage = Stage::Over;
+        let outcome = self.settled.result();
+        if outcome.is_err() {
+            condition.notify_another();
         }
-    }
-
-    #[cold]
-    fn deny(&mut self, condition: &State, denied: Denied) {
-        self.place.give_up(condition);
-        self.denied = Some(denied);
+        Poll::Ready(outcome)
     }
 
     /// Leaves before its time, without the lock.
     #[inline]
     pub(super) fn give_up(&mut self, Condition(condition): &Condition) {
-        if let Stage::Waits | Stage::Returns = self.stage {
+        if let Stage::Waits(_) | Stage::Returns(_) = self.stage {
             self.give_up_early(condition);
         }
     }
@@ -654,11 +664,13 @@ impl Wait {
     #[inline(never)]
     fn give_up_early(&mut self, condition: &State) {
         let lock = &condition.lock.0;
-        match self.stage {
-            Stage::Returns => self.place.give_up(&**lock),
-            _ => self.place.give_up(condition),
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waits(waiter) => {
+                condition.waiters.leave(waiter);
+            }
+            Stage::Returns(mut place) => place.give_up(&**lock),
+            Stage::Begins | Stage::Over => unreachable!("it has given up the lock"),
         }
-        self.stage = Stage::Over;
         lock.lose(self.holding);
         condition.notify_another();
     }

@@ -111,7 +111,7 @@ impl Place {
     /// The first poll, if that does not simply pass: as a recorder looks on, past those who have given up, or behind those who
     /// wait.
     #[inline(never)]
-    pub(super) fn poll_first<G: Gate>(
+    fn poll_first<G: Gate>(
         &mut self,
         gate: &Rc<G>,
         cx: &mut Context<'_>,
@@ -119,20 +119,7 @@ impl Place {
         if gate.pass_by() {
             return passed(gate);
         }
-        self.0 = gate.waiters().enter(cx);
-        match self.0 {
-            Some(_) => Poll::Pending,
-            None => self.enter_first(gate, cx),
-        }
-    }
-
-    #[cold]
-    fn enter_first<G: Gate>(
-        &mut self,
-        gate: &Rc<G>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), Denied>> {
-        self.0 = gate.waiters().enter_first(Rc::clone(gate) as _, cx);
+        self.0 = gate.waiters().enter(gate, cx);
         match self.0 {
             Some(_) => Poll::Pending,
             None => Poll::Ready(Err(Denied::Refused)),
@@ -141,26 +128,37 @@ impl Place {
 
     /// A later poll.
     #[inline(never)]
-    pub(super) fn poll_waiting<G: Gate>(
+    fn poll_waiting<G: Gate>(
         &mut self,
         gate: &Rc<G>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Denied>> {
         let waiter = self.0.as_mut().expect("it waits");
-        let settled = ready!(gate.waiters().poll(waiter, cx));
+        match ready!(gate.waiters().poll(waiter, cx)) {
+            Settled::Woken => {
+                self.0 = None;
+                gate.pass_woken();
+                gate.leave(false);
+                Poll::Ready(Ok(()))
+            }
+            settled => self.settle(gate, settled),
+        }
+    }
+
+    /// Passes after a wake, as a recorder looks on, or does not.
+    #[cold]
+    fn settle<G: Gate>(&mut self, gate: &Rc<G>, settled: Settled) -> Poll<Result<(), Denied>> {
         if settled == Settled::NoLoop {
             return Poll::Ready(Err(Denied::NoLoop));
         }
         self.0 = None;
-        if let Settled::Woken | Settled::WokenObserved = settled {
+        if settled == Settled::WokenObserved {
             gate.pass_woken();
+            gate.leave(false);
+            return passed(gate);
         }
         gate.leave(settled == Settled::CancelledAfterWake);
-        match settled {
-            Settled::Woken => Poll::Ready(Ok(())),
-            Settled::WokenObserved => passed(gate),
-            _ => Poll::Ready(Err(Denied::Cancelled)),
-        }
+        Poll::Ready(Err(Denied::Cancelled))
     }
 
     /// Leaves before its time, if it waits.

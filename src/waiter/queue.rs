@@ -149,28 +149,41 @@ impl Queue {
         known.is_none_or(|known| known.list.cancelled.get() == self.len.get())
     }
 
-    /// Joins the queue, at its end, on behalf of the task that polls. `None` if the queue is not bound to the loop that is
-    /// running, or not yet: see [`enter_first`](Self::enter_first).
+    /// Joins the queue, at its end, on behalf of the task that polls. The primitive belongs to the running loop from now on.
+    /// `None` where nobody can wait for it: see [`refusal`](Self::refusal).
     #[inline]
-    pub(crate) fn enter(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
+    pub(crate) fn enter(
+        &self,
+        primitive: &Rc<impl Named + 'static>,
+        cx: &mut Context<'_>,
+    ) -> Option<WaiterKey> {
+        match self.enter_known(cx) {
+            None => self.enter_first(primitive, cx),
+            entered => entered,
+        }
+    }
+
+    /// Joins the queue if it is bound to the loop that is running.
+    #[inline]
+    fn enter_known(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
         let known = self.home.get()?;
         let waiter = known.enter(self.keeps_place, cx)?;
         self.len.set(self.len.get() + 1);
         Some(waiter)
     }
 
-    /// Joins the queue of a primitive that may be new: it belongs to the running loop from now on. `None` where nobody can
-    /// wait for it: see [`refusal`](Self::refusal).
+    /// Joins the queue of a primitive that may be new.
     #[cold]
-    pub(crate) fn enter_first(
+    fn enter_first(
         &self,
-        primitive: Rc<dyn Named>,
+        primitive: &Rc<impl Named + 'static>,
         cx: &mut Context<'_>,
     ) -> Option<WaiterKey> {
         if self.home.get().is_none() {
-            self.bind(Rc::downgrade(&primitive))?;
+            let primitive: Weak<dyn Named> = Rc::downgrade(primitive) as _;
+            self.bind(primitive)?;
         }
-        self.enter(cx)
+        self.enter_known(cx)
     }
 
     /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`. What most polls find, a wake and
