@@ -311,6 +311,7 @@ impl Home {
     }
 
     /// Takes out a waiter that was woken, if that is all there is to it.
+    #[inline]
     fn take_woken(&self, waiter: WaiterKey) -> bool {
         self.home
             .open_quietly(|state| state.take_woken_in_queue(&self.list, waiter))
