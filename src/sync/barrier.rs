@@ -4,10 +4,19 @@ use std::{
     cell::Cell,
     fmt,
     future::Future,
+    mem,
+    pin::Pin,
     rc::{Rc, Weak},
+    task::{Context, Poll, ready},
 };
 
-use super::{Condition, repr_of};
+use super::{
+    Condition,
+    condition::Wait,
+    gate::{AGAIN, Leads, Place},
+    lock::Holding,
+    repr_of,
+};
 use crate::{
     error::{BARRIER_ABORTED, BARRIER_BROKE, Error, NO_PARTIES, Result},
     waiter::Named,
@@ -132,8 +141,7 @@ impl Barrier {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn wait(&self) -> impl Future<Output = Result<usize>> + 'static + use<> {
-        let barrier = Rc::clone(&self.0);
-        async move { barrier.wait().await }
+        Waiting::new(&self.0)
     }
 
     /// Brings the barrier back to its first state. Those who wait get [`Error::BrokenBarrier`].
@@ -274,54 +282,142 @@ impl fmt::Debug for Barrier {
 }
 
 impl State {
-    async fn wait(&self) -> Result<usize> {
-        let mut held = self.cond.enter().await?;
-        // `_block`: nobody comes in while the barrier drains or resets.
-        while matches!(self.phase.get(), Phase::Draining | Phase::Resetting) {
-            held.wait().await?;
-        }
-        if self.phase.get() == Phase::Broken {
-            return Err(Error::broken_barrier(BARRIER_ABORTED));
-        }
-        let index = self.count.get();
-        self.count.set(index + 1);
-        // Dropped before the lock is released: whoever has the lock next finds the count as it is.
-        let _inside = Inside(self);
-        if index + 1 == self.parties {
-            self.phase.set(Phase::Draining);
-            held.notify_all()?;
-            return Ok(index);
-        }
-        // `_wait`
-        while self.phase.get() == Phase::Filling {
-            held.wait().await?;
-        }
-        match self.phase.get() {
-            Phase::Broken | Phase::Resetting => Err(Error::broken_barrier(BARRIER_BROKE)),
-            _ => Ok(index),
-        }
-    }
-
     fn n_waiting(&self) -> usize {
         match self.phase.get() {
             Phase::Filling => self.count.get(),
             _ => 0,
         }
     }
+
+    /// A task comes in, and gets its position. With the last one, all are here.
+    fn come_in(&self) -> usize {
+        let index = self.count.get();
+        self.count.set(index + 1);
+        if index + 1 == self.parties {
+            self.phase.set(Phase::Draining);
+            self.cond.wake_all();
+        }
+        index
+    }
+
+    /// A task is no longer counted. The last to leave lets those in who wait outside.
+    fn go_out(&self) {
+        self.count.set(self.count.get() - 1);
+        if self.count.get() == 0 {
+            if let Phase::Resetting | Phase::Draining = self.phase.get() {
+                self.phase.set(Phase::Filling);
+            }
+            self.cond.wake_all();
+        }
+    }
 }
 
-/// A task inside the barrier. The last to leave lets those in who wait outside.
-struct Inside<'a>(&'a State);
+/// The future of `wait`.
+#[must_use = "futures do nothing unless polled"]
+struct Waiting {
+    barrier: Rc<State>,
+    stage: Stage,
+    /// In the lock's queue.
+    place: Place,
+    /// Of the lock, once it is taken.
+    holding: Holding,
+    /// While the lock is given up for others.
+    wait: Wait,
+}
 
-impl Drop for Inside<'_> {
-    fn drop(&mut self) {
-        let Self(barrier) = self;
-        barrier.count.set(barrier.count.get() - 1);
-        if barrier.count.get() == 0 {
-            if matches!(barrier.phase.get(), Phase::Resetting | Phase::Draining) {
-                barrier.phase.set(Phase::Filling);
+#[derive(Clone, Copy)]
+enum Stage {
+    /// `async with self._cond`: takes the lock.
+    Enters,
+    /// `_block`: nobody comes in while the barrier drains or resets.
+    Blocks,
+    /// `_wait`: is inside, at this position.
+    Waits(usize),
+    Over,
+}
+
+impl Waiting {
+    fn new(barrier: &Rc<State>) -> Self {
+        Self {
+            barrier: Rc::clone(barrier),
+            stage: Stage::Enters,
+            place: Place::default(),
+            holding: 0,
+            wait: Wait::NEW,
+        }
+    }
+
+    /// What stands in a `finally`, or ends the `async with`.
+    fn leave(&mut self) {
+        let cond = &self.barrier.cond;
+        let lock = cond.gate();
+        let stage = mem::replace(&mut self.stage, Stage::Over);
+        match stage {
+            Stage::Enters => return self.place.give_up(&**lock),
+            Stage::Over => return,
+            Stage::Blocks | Stage::Waits(_) => self.wait.give_up(cond),
+        }
+        // Before the lock is released: whoever has it next finds the count as it is.
+        if let Stage::Waits(_) = stage {
+            self.barrier.go_out();
+        }
+        lock.exit(self.holding);
+    }
+
+    #[cold]
+    fn fail(&mut self, error: Error) -> Poll<Result<usize>> {
+        self.leave();
+        Poll::Ready(Err(error))
+    }
+}
+
+impl Future for Waiting {
+    type Output = Result<usize>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        let this = &mut *self;
+        let State { cond, phase, .. } = &*this.barrier;
+        match this.stage {
+            Stage::Enters => {
+                let lock = cond.gate();
+                if let Err(denied) = ready!(this.place.poll(lock, cx)) {
+                    let error = denied.error(&**lock);
+                    return this.fail(error);
+                }
+                this.holding = lock.enter();
+                this.stage = Stage::Blocks;
             }
-            barrier.cond.wake_all();
+            Stage::Blocks | Stage::Waits(_) => {
+                if let Err(error) = ready!(this.wait.go_on(cond, cx)) {
+                    return this.fail(error);
+                }
+            }
+            Stage::Over => panic!("{AGAIN}"),
+        }
+        if let (Stage::Blocks, Phase::Filling) = (this.stage, phase.get()) {
+            this.stage = Stage::Waits(this.barrier.come_in());
+        }
+        match (this.stage, phase.get()) {
+            (Stage::Blocks, Phase::Draining | Phase::Resetting)
+            | (Stage::Waits(_), Phase::Filling) => match this.wait.begin(cond, cx) {
+                Ok(()) => Poll::Pending,
+                Err(error) => this.fail(error),
+            },
+            (Stage::Waits(index), Phase::Draining) => {
+                this.leave();
+                Poll::Ready(Ok(index))
+            }
+            (Stage::Waits(_), _) => this.fail(Error::broken_barrier(BARRIER_BROKE)),
+            _ => this.fail(Error::broken_barrier(BARRIER_ABORTED)),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    #[inline]
+    fn drop(&mut self) {
+        if !matches!(self.stage, Stage::Over) {
+            self.leave();
         }
     }
 }

@@ -1,20 +1,25 @@
 //! `Condition`: to wait, under a lock, for the state to change.
 
 use std::{
+    borrow::Borrow,
     fmt,
-    future::{Future, poll_fn},
+    future::Future,
+    mem,
     pin::Pin,
     rc::{Rc, Weak},
+    task::{Context, Poll, ready},
 };
 
 use super::{
     Lock, Truthy,
-    gate::{Entering, Gate, Passing},
-    lock, locked_or_not, repr,
+    gate::{AGAIN, Denied, Entering, Gate, Leads, Place},
+    lock::{self, Holding},
+    locked_or_not, repr,
 };
 use crate::{
     error::{Error, NOTIFY_WITHOUT_LOCK, Result, WAIT_WITHOUT_LOCK},
-    waiter::{Named, Queue},
+    event_loop::key::WaiterKey,
+    waiter::{Named, Queue, Settled},
 };
 
 /// Lets tasks that hold a lock wait until another one has changed what the lock guards.
@@ -224,14 +229,9 @@ impl Condition {
     /// assert_eq!(customer.await?, 3);
     /// # Ok(()) }).unwrap();
     /// ```
+    #[inline]
     pub fn enter(&self) -> impl Future<Output = Result<ConditionGuard>> + 'static + use<> {
-        let condition = Rc::clone(&self.0);
-        Entering::new(&self.0.lock.0, move |lock: Rc<lock::State>| {
-            ConditionGuard {
-                condition: Rc::clone(&condition),
-                holding: lock.enter(),
-            }
-        })
+        Entering::new(self, ConditionGuard::new)
     }
 
     /// Gives up the lock, waits to be notified, and takes the lock again.
@@ -267,8 +267,7 @@ impl Condition {
     /// # }).unwrap();
     /// ```
     pub fn wait(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
-        let condition = Rc::clone(&self.0);
-        async move { condition.wait().await }
+        Waiting::new(self.clone())
     }
 
     /// Waits until a predicate holds, and returns what it returned.
@@ -302,8 +301,8 @@ impl Condition {
         &self,
         predicate: P,
     ) -> impl Future<Output = Result<R>> + 'static + use<R, P> {
-        let condition = Rc::clone(&self.0);
-        async move { condition.wait_for(predicate).await }
+        let condition = self.clone();
+        async move { condition.wait_until(predicate).await }
     }
 
     /// Wakes up to `n` of those who wait, in the order in which they came. They go on once they have the lock.
@@ -383,21 +382,25 @@ impl fmt::Debug for Condition {
 /// As of a [`LockGuard`](crate::LockGuard).
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct ConditionGuard {
-    condition: Rc<State>,
-    holding: lock::Holding,
+    condition: Condition,
+    holding: Holding,
 }
 
 impl Drop for ConditionGuard {
     #[inline]
     fn drop(&mut self) {
-        let lock = &self.condition.lock.0;
-        if !lock.exit_freely() {
-            lock.exit(self.holding);
-        }
+        let lock = self.condition.gate();
+        lock.exit(self.holding);
     }
 }
 
 impl ConditionGuard {
+    #[inline]
+    fn new(condition: Condition) -> Self {
+        let holding = condition.gate().enter();
+        Self { condition, holding }
+    }
+
     /// Gives up the lock, waits to be notified, and takes the lock again: see [`Condition::wait`].
     ///
     /// # Errors
@@ -418,7 +421,7 @@ impl ConditionGuard {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn wait(&mut self) -> impl Future<Output = Result<()>> {
-        self.condition.wait()
+        Waiting::new(&self.condition)
     }
 
     /// Waits until a predicate holds, and returns what it returned: see [`Condition::wait_for`]. Here the predicate may borrow.
@@ -445,7 +448,7 @@ impl ConditionGuard {
         &mut self,
         predicate: P,
     ) -> impl Future<Output = Result<R>> {
-        self.condition.wait_for(predicate)
+        self.condition.wait_until(predicate)
     }
 
     /// Wakes up to `n` of those who wait: see [`Condition::notify`].
@@ -464,7 +467,7 @@ impl ConditionGuard {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn notify(&self, n: usize) -> Result<()> {
-        self.condition.notify(n)
+        self.condition.0.notify(n)
     }
 
     /// Wakes all who wait: see [`Condition::notify_all`].
@@ -483,63 +486,198 @@ impl ConditionGuard {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn notify_all(&self) -> Result<()> {
-        self.condition.notify(usize::MAX)
+        self.condition.0.notify(usize::MAX)
     }
 }
 
 impl fmt::Debug for ConditionGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ConditionGuard({})", self.condition.name())
+        write!(f, "ConditionGuard({})", self.condition.0.name())
     }
 }
 
-impl State {
-    async fn wait(self: &Rc<Self>) -> Result<()> {
-        let lock = &self.lock.0;
-        if !lock.locked() {
-            return Err(Error::runtime(WAIT_WITHOUT_LOCK));
-        }
-        let mut departure = Departure {
-            condition: self,
-            given_up: None,
-            failed: false,
-        };
-        let mut notified = Passing::new(self);
-        let mut outcome = poll_fn(|cx| {
-            let polled = Pin::new(&mut notified).poll(cx);
-            if polled.is_pending() {
-                departure.leave();
-            }
-            polled
-        })
-        .await;
-        if departure.given_up.is_none() {
-            return outcome;
-        }
-        // The lock must be taken back even after a cancel, however many more there are.
-        loop {
-            match Passing::new(lock).await {
-                Ok(()) => break,
-                Err(Error::Cancelled) => outcome = Err(Error::Cancelled),
-                Err(error) => return Err(error),
-            }
-        }
-        departure.taken_back();
-        departure.failed = outcome.is_err();
-        outcome
-    }
-
-    async fn wait_for<R: Truthy>(self: &Rc<Self>, mut predicate: impl FnMut() -> R) -> Result<R> {
+impl Condition {
+    async fn wait_until<R: Truthy>(&self, mut predicate: impl FnMut() -> R) -> Result<R> {
         loop {
             let result = predicate();
             if result.is_true() {
                 return Ok(result);
             }
             drop(result);
-            self.wait().await?;
+            Waiting::new(self).await?;
+        }
+    }
+}
+
+impl Leads for Condition {
+    type To = lock::State;
+
+    #[inline]
+    fn gate(&self) -> &Rc<lock::State> {
+        &self.0.lock.0
+    }
+}
+
+/// The future of `wait`.
+#[must_use = "futures do nothing unless polled"]
+struct Waiting<C: Borrow<Condition>> {
+    condition: C,
+    wait: Wait,
+}
+
+impl<C: Borrow<Condition>> Waiting<C> {
+    fn new(condition: C) -> Self {
+        Self {
+            condition,
+            wait: Wait::NEW,
+        }
+    }
+}
+
+impl<C: Borrow<Condition> + Unpin> Future for Waiting<C> {
+    type Output = Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Self { condition, wait } = &mut *self;
+        let condition = (*condition).borrow();
+        match wait.stage {
+            Stage::Begins => match wait.begin(condition, cx) {
+                Ok(()) => Poll::Pending,
+                Err(error) => Poll::Ready(Err(error)),
+            },
+            _ => wait.go_on(condition, cx),
+        }
+    }
+}
+
+impl<C: Borrow<Condition>> Drop for Waiting<C> {
+    fn drop(&mut self) {
+        self.wait.give_up(self.condition.borrow());
+    }
+}
+
+/// How far a wait has come. Its condition comes with every call.
+pub(super) struct Wait {
+    stage: Stage,
+    /// What was given up, until the lock is taken back for it.
+    holding: Holding,
+    /// What it will say once the lock is taken back.
+    settled: Settled,
+}
+
+enum Stage {
+    Begins,
+    /// In the condition's queue, without the lock.
+    Waits(WaiterKey),
+    /// In the lock's queue, to take it back.
+    Returns(Place),
+    Over,
+}
+
+impl Wait {
+    pub(super) const NEW: Self = Self {
+        stage: Stage::Begins,
+        holding: 0,
+        settled: Settled::Woken,
+    };
+
+    /// Joins the queue, and gives up the lock.
+    #[inline]
+    pub(super) fn begin(
+        &mut self,
+        Condition(condition): &Condition,
+        cx: &mut Context<'_>,
+    ) -> Result<()> {
+        let lock = &condition.lock.0;
+        if !lock.locked() {
+            return Err(Error::runtime(WAIT_WITHOUT_LOCK));
+        }
+        let Some(waiter) = condition.waiters.enter(condition, cx) else {
+            return Err(condition.waiters.refusal(&**condition));
+        };
+        self.stage = Stage::Waits(waiter);
+        self.holding = lock.give_up();
+        Ok(())
+    }
+
+    /// Polls a wait that has begun. As most end, notified and with the lock free, comes first.
+    #[inline]
+    pub(super) fn go_on(
+        &mut self,
+        Condition(condition): &Condition,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<()>> {
+        let lock = &condition.lock.0;
+        if let Stage::Waits(waiter) = &mut self.stage {
+            let settled = ready!(condition.waiters.poll(waiter, cx));
+            if settled == Settled::Woken && lock.pass() {
+                lock.resume(self.holding);
+                self.stage = Stage::Over;
+                return Poll::Ready(Ok(()));
+            }
+            self.settle(condition, settled);
+        }
+        self.take_back(condition, cx)
+    }
+
+    /// It was notified, or cancelled, and is to take the lock back.
+    #[inline(never)]
+    fn settle(&mut self, condition: &State, settled: Settled) {
+        let stage = mem::replace(&mut self.stage, Stage::Returns(Place::default()));
+        if let (Stage::Waits(waiter), Settled::NoLoop) = (stage, settled) {
+            condition.waiters.leave(waiter);
+        }
+        self.settled = settled;
+    }
+
+    /// The lock must be taken back even after a cancel, however many more there are.
+    #[inline(never)]
+    fn take_back(&mut self, condition: &State, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let lock = &condition.lock.0;
+        let Stage::Returns(place) = &mut self.stage else {
+            panic!("{AGAIN}");
+        };
+        while let Err(denied) = ready!(place.poll(lock, cx)) {
+            if denied != Denied::Cancelled {
+                self.give_up_early(condition);
+                return Poll::Ready(Err(denied.error(&**lock)));
+            }
+            self.settled = Settled::Cancelled;
+        }
+        lock.resume(self.holding);
+        self.stage = Stage::Over;
+        let outcome = self.settled.result();
+        if outcome.is_err() {
+            condition.notify_another();
+        }
+        Poll::Ready(outcome)
+    }
+
+    /// Leaves before its time, without the lock.
+    #[inline]
+    pub(super) fn give_up(&mut self, Condition(condition): &Condition) {
+        if let Stage::Waits(_) | Stage::Returns(_) = self.stage {
+            self.give_up_early(condition);
         }
     }
 
+    #[inline(never)]
+    fn give_up_early(&mut self, condition: &State) {
+        let lock = &condition.lock.0;
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Waits(waiter) => {
+                condition.waiters.leave(waiter);
+            }
+            Stage::Returns(mut place) => place.give_up(&**lock),
+            Stage::Begins | Stage::Over => unreachable!("it has given up the lock"),
+        }
+        lock.lose(self.holding);
+        condition.notify_another();
+    }
+}
+
+impl State {
+    #[inline]
     fn notify(&self, n: usize) -> Result<()> {
         if !self.lock.locked() {
             return Err(Error::runtime(NOTIFY_WITHOUT_LOCK));
@@ -547,53 +685,10 @@ impl State {
         self.waiters.wake(n);
         Ok(())
     }
-}
 
-/// Behind the lock's back, as it were: nobody passes without being notified.
-impl Gate for State {
-    fn waiters(&self) -> &Queue {
-        &self.waiters
-    }
-
-    fn pass(&self) -> bool {
-        false
-    }
-}
-
-/// A task that waits without the lock.
-struct Departure<'a> {
-    condition: &'a State,
-    /// The holding, until the lock is taken back for it.
-    given_up: Option<lock::Holding>,
-    failed: bool,
-}
-
-impl Departure<'_> {
-    /// The task stands in the queue, and gives up the lock. From here on, whoever goes without a success might take a
-    /// notification along.
-    fn leave(&mut self) {
-        if self.given_up.is_none() {
-            self.given_up = Some(self.condition.lock.0.give_up());
-            self.failed = true;
-        }
-    }
-
-    fn taken_back(&mut self) {
-        if let Some(holding) = self.given_up.take() {
-            self.condition.lock.0.resume(holding);
-        }
-    }
-}
-
-impl Drop for Departure<'_> {
-    fn drop(&mut self) {
-        if let Some(holding) = self.given_up {
-            self.condition.lock.0.lose(holding);
-        }
-        // It may have been notified, and not go on: another one is, in its place. At worst for nothing, which is allowed.
-        if self.failed {
-            self.condition.waiters.wake(1);
-        }
+    /// Whoever was notified, perhaps, and does not go on: another one is, in its place. At worst for nothing, which is allowed.
+    fn notify_another(&self) {
+        self.waiters.wake(1);
     }
 }
 

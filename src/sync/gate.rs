@@ -49,128 +49,178 @@ pub(super) trait Gate: Named + Sized + 'static {
     fn leave(&self, _kept: bool) {}
 }
 
-/// The future of passing a gate. A drop does all of what a cancel does.
-#[must_use = "futures do nothing unless polled"]
-pub(super) struct Passing<G: Gate> {
-    /// `None` once it is over.
-    gate: Option<Rc<G>>,
-    /// While it waits.
-    waiter: Option<WaiterKey>,
+/// What leads to a gate: the gate itself, or a condition to its lock. Whoever passes gets it back, for a guard.
+pub(super) trait Leads: Clone {
+    type To: Gate;
+
+    fn gate(&self) -> &Rc<Self::To>;
 }
 
-impl<G: Gate> Passing<G> {
+impl<G: Gate> Leads for Rc<G> {
+    type To = G;
+
     #[inline]
-    pub(super) fn new(gate: &Rc<G>) -> Self {
-        Self {
-            gate: Some(Rc::clone(gate)),
-            waiter: None,
+    fn gate(&self) -> &Self {
+        self
+    }
+}
+
+/// Where a task stands before a gate: nowhere yet, or in its queue.
+#[derive(Default)]
+pub(super) struct Place(Option<WaiterKey>);
+
+/// Why a gate was not passed: an error before anybody has to know it as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denied {
+    Cancelled,
+    /// Polled outside its loop. The waiter is still there.
+    NoLoop,
+    /// Nobody can wait here now.
+    Refused,
+}
+
+impl Denied {
+    #[cold]
+    pub(super) fn error(self, gate: &impl Gate) -> Error {
+        match self {
+            Self::Cancelled => Error::Cancelled,
+            Self::NoLoop => Error::no_running_loop(),
+            Self::Refused => gate.waiters().refusal(gate),
         }
     }
+}
 
-    /// Polls, and hands out the gate when it is passed. What most passes are, with nobody in front or looking on, comes first, and
-    /// is no more than that, so as to be inlined.
+impl Place {
+    /// Polls for a pass. What most passes are, with nobody in front or looking on, comes first, and is no more than that, so as
+    /// to be inlined.
     #[inline]
-    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
-        if self.waiter.is_some() {
-            return self.poll_waiting(cx);
+    pub(super) fn poll<G: Gate>(
+        &mut self,
+        gate: &Rc<G>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Denied>> {
+        if self.0.is_some() {
+            return self.poll_waiting(gate, cx);
         }
-        let gate = self.gate.as_ref().expect(AGAIN);
         if gate.pass() {
-            return Poll::Ready(Ok(self.gate.take().expect(AGAIN)));
+            return Poll::Ready(Ok(()));
         }
-        self.poll_first(cx)
+        self.poll_first(gate, cx)
     }
 
     /// The first poll, if that does not simply pass: as a recorder looks on, past those who have given up, or behind those who
     /// wait.
     #[inline(never)]
-    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
-        let gate = self.gate.as_ref().expect(AGAIN);
+    fn poll_first<G: Gate>(
+        &mut self,
+        gate: &Rc<G>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Denied>> {
         if gate.pass_by() {
-            return self.passed();
+            return passed(gate);
         }
-        self.waiter = gate.waiters().enter(cx);
-        match self.waiter {
+        self.0 = gate.waiters().enter(gate, cx);
+        match self.0 {
             Some(_) => Poll::Pending,
-            None => self.enter_first(cx),
-        }
-    }
-
-    #[cold]
-    fn enter_first(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
-        let gate = self.gate.as_ref().expect(AGAIN);
-        self.waiter = gate.waiters().enter_first(Rc::clone(gate) as _, cx);
-        match self.waiter {
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(Err(gate.waiters().refusal(&**gate))),
+            None => Poll::Ready(Err(Denied::Refused)),
         }
     }
 
     /// A later poll.
     #[inline(never)]
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<Rc<G>>> {
-        let (Some(gate), Some(waiter)) = (&self.gate, &mut self.waiter) else {
-            unreachable!("it waits")
-        };
+    fn poll_waiting<G: Gate>(
+        &mut self,
+        gate: &Rc<G>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Denied>> {
+        let waiter = self.0.as_mut().expect("it waits");
         match ready!(gate.waiters().poll(waiter, cx)) {
             Settled::Woken => {
-                self.waiter = None;
+                self.0 = None;
                 gate.pass_woken();
                 gate.leave(false);
-                Poll::Ready(Ok(self.gate.take().expect(AGAIN)))
+                Poll::Ready(Ok(()))
             }
-            Settled::WokenObserved => self.pass_observed(),
-            settled => Poll::Ready(Err(self.fail(settled))),
+            settled => self.settle(gate, settled),
         }
     }
 
-    /// Passes after a wake, as a recorder looks on.
+    /// Passes after a wake, as a recorder looks on, or does not.
     #[cold]
-    #[inline(never)]
-    fn pass_observed(&mut self) -> Poll<Result<Rc<G>>> {
-        self.waiter = None;
-        let gate = self.gate.as_ref().expect(AGAIN);
-        gate.pass_woken();
-        gate.leave(false);
-        self.passed()
-    }
-
-    /// It is passed, but not in the usual way.
-    fn passed(&mut self) -> Poll<Result<Rc<G>>> {
-        let gate = self.gate.take().expect(AGAIN);
-        if G::CAN_BE_HELD && journal::is_written() {
-            gate.note_pass();
-            gate.waiters().tell_recorder(&gate, Held::Begins);
+    fn settle<G: Gate>(&mut self, gate: &Rc<G>, settled: Settled) -> Poll<Result<(), Denied>> {
+        if settled == Settled::NoLoop {
+            return Poll::Ready(Err(Denied::NoLoop));
         }
-        Poll::Ready(Ok(gate))
+        self.0 = None;
+        if settled == Settled::WokenObserved {
+            gate.pass_woken();
+            gate.leave(false);
+            return passed(gate);
+        }
+        gate.leave(settled == Settled::CancelledAfterWake);
+        Poll::Ready(Err(Denied::Cancelled))
     }
 
-    /// Leaves before its time.
+    /// Leaves before its time, if it waits.
+    #[inline]
+    pub(super) fn give_up(&mut self, gate: &impl Gate) {
+        if self.0.is_some() {
+            self.leave(gate);
+        }
+    }
+
     #[inline(never)]
-    fn give_up(&mut self) {
-        if let (Some(waiter), Some(gate)) = (self.waiter.take(), &self.gate) {
+    fn leave(&mut self, gate: &impl Gate) {
+        if let Some(waiter) = self.0.take() {
             let woken = gate.waiters().leave(waiter);
             gate.leave(woken);
         }
     }
+}
 
-    /// The wait was cancelled, or cannot end here.
-    #[cold]
-    fn fail(&mut self, settled: Settled) -> Error {
-        if !settled.is_gone() {
-            return Error::no_running_loop();
+/// A gate is passed, but not in the usual way.
+#[cold]
+#[inline(never)]
+fn passed<G: Gate>(gate: &Rc<G>) -> Poll<Result<(), Denied>> {
+    if G::CAN_BE_HELD && journal::is_written() {
+        gate.note_pass();
+        gate.waiters().tell_recorder(gate, Held::Begins);
+    }
+    Poll::Ready(Ok(()))
+}
+
+/// The future of passing a gate. A drop does all of what a cancel does.
+#[must_use = "futures do nothing unless polled"]
+pub(super) struct Passing<L: Leads> {
+    /// `None` once it is over.
+    way: Option<L>,
+    place: Place,
+}
+
+impl<L: Leads> Passing<L> {
+    #[inline]
+    pub(super) fn new(way: &L) -> Self {
+        Self {
+            way: Some(way.clone()),
+            place: Place::default(),
         }
-        self.waiter = None;
-        if let Some(gate) = self.gate.take() {
-            gate.leave(settled == Settled::CancelledAfterWake);
+    }
+
+    /// Polls, and hands out what led to the gate when it is passed.
+    #[inline]
+    fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Result<L>> {
+        let gate = self.way.as_ref().expect(AGAIN).gate();
+        match self.place.poll(gate, cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(self.way.take().expect(AGAIN))),
+            Poll::Ready(Err(denied)) => Poll::Ready(Err(denied.error(&**gate))),
         }
-        Error::Cancelled
     }
 }
 
-const AGAIN: &str = "not polled again after it was ready";
+pub(super) const AGAIN: &str = "not polled again after it was ready";
 
-impl<G: Gate> Future for Passing<G> {
+impl<L: Leads + Unpin> Future for Passing<L> {
     type Output = Result<()>;
 
     #[inline]
@@ -179,34 +229,34 @@ impl<G: Gate> Future for Passing<G> {
     }
 }
 
-impl<G: Gate> Drop for Passing<G> {
+impl<L: Leads> Drop for Passing<L> {
     #[inline]
     fn drop(&mut self) {
-        if self.waiter.is_some() {
-            self.give_up();
+        if let Some(way) = &self.way {
+            self.place.give_up(&**way.gate());
         }
     }
 }
 
 /// The future of passing a gate for as long as a guard lives: `async with`.
 #[must_use = "futures do nothing unless polled"]
-pub(super) struct Entering<G: Gate, F> {
-    passing: Passing<G>,
+pub(super) struct Entering<L: Leads, F> {
+    passing: Passing<L>,
     guard: F,
 }
 
-impl<G: Gate, F> Entering<G, F> {
+impl<L: Leads, F> Entering<L, F> {
     /// Passes a gate, and then makes the guard. It is made once.
     #[inline]
-    pub(super) fn new(gate: &Rc<G>, guard: F) -> Self {
+    pub(super) fn new(way: &L, guard: F) -> Self {
         Self {
-            passing: Passing::new(gate),
+            passing: Passing::new(way),
             guard,
         }
     }
 }
 
-impl<G: Gate, F: FnMut(Rc<G>) -> H + Unpin, H> Future for Entering<G, F> {
+impl<L: Leads + Unpin, F: FnMut(L) -> H + Unpin, H> Future for Entering<L, F> {
     type Output = Result<H>;
 
     #[inline]

@@ -254,9 +254,7 @@ impl LockGuard {
 impl Drop for LockGuard {
     #[inline]
     fn drop(&mut self) {
-        if !self.lock.exit_freely() {
-            self.lock.exit(self.holding);
-        }
+        self.lock.exit(self.holding);
     }
 }
 
@@ -327,20 +325,19 @@ impl State {
         self.holding.get()
     }
 
-    /// A guard is dropped, as most are: nobody waits, or looks on, and nothing is lost. Says whether it was so.
+    /// A guard is dropped: as most are, with nobody waiting or looking on, and nothing lost.
     #[inline]
-    pub(super) fn exit_freely(&self) -> bool {
-        let freely = self.locked.get() && self.waiters.len() == 0 && !self.noted.get();
-        if freely {
+    pub(super) fn exit(self: &Rc<Self>, holding: Holding) {
+        if self.locked.get() && self.waiters.len() == 0 && !self.noted.get() {
             self.guards.set(self.guards.get() - 1);
             self.locked.set(false);
+        } else {
+            self.exit_noted(holding);
         }
-        freely
     }
 
-    /// A guard is dropped.
     #[inline(never)]
-    pub(super) fn exit(self: &Rc<Self>, holding: Holding) {
+    fn exit_noted(self: &Rc<Self>, holding: Holding) {
         self.guards.set(self.guards.get() - 1);
         if !self.noted.get() || !self.was_lost(holding) {
             // Silent where Python would raise: a destructor has nobody to tell.

@@ -149,28 +149,41 @@ impl Queue {
         known.is_none_or(|known| known.list.cancelled.get() == self.len.get())
     }
 
-    /// Joins the queue, at its end, on behalf of the task that polls. `None` if the queue is not bound to the loop that is
-    /// running, or not yet: see [`enter_first`](Self::enter_first).
+    /// Joins the queue, at its end, on behalf of the task that polls. The primitive belongs to the running loop from now on.
+    /// `None` where nobody can wait for it: see [`refusal`](Self::refusal).
     #[inline]
-    pub(crate) fn enter(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
+    pub(crate) fn enter(
+        &self,
+        primitive: &Rc<impl Named + 'static>,
+        cx: &mut Context<'_>,
+    ) -> Option<WaiterKey> {
+        match self.enter_known(cx) {
+            None => self.enter_first(primitive, cx),
+            entered => entered,
+        }
+    }
+
+    /// Joins the queue if it is bound to the loop that is running.
+    #[inline]
+    fn enter_known(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
         let known = self.home.get()?;
         let waiter = known.enter(self.keeps_place, cx)?;
         self.len.set(self.len.get() + 1);
         Some(waiter)
     }
 
-    /// Joins the queue of a primitive that may be new: it belongs to the running loop from now on. `None` where nobody can
-    /// wait for it: see [`refusal`](Self::refusal).
+    /// Joins the queue of a primitive that may be new.
     #[cold]
-    pub(crate) fn enter_first(
+    fn enter_first(
         &self,
-        primitive: Rc<dyn Named>,
+        primitive: &Rc<impl Named + 'static>,
         cx: &mut Context<'_>,
     ) -> Option<WaiterKey> {
         if self.home.get().is_none() {
-            self.bind(Rc::downgrade(&primitive))?;
+            let primitive: Weak<dyn Named> = Rc::downgrade(primitive) as _;
+            self.bind(primitive)?;
         }
-        self.enter(cx)
+        self.enter_known(cx)
     }
 
     /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`. What most polls find, a wake and
@@ -237,16 +250,14 @@ impl Queue {
     /// Wakes the first `n` that are pending. In `Lock`'s queue, none behind one that is done. Returns how many.
     #[inline]
     pub(crate) fn wake(&self, n: usize) -> usize {
-        match self.len.get() {
-            0 => 0,
-            _ => self.wake_waiting(n),
+        match self.home.get() {
+            // Most of the time nobody stands there, though some may be on their way.
+            Some(known) if known.list.first.get().is_some() => self.wake_waiting(known, n),
+            _ => 0,
         }
     }
 
-    fn wake_waiting(&self, n: usize) -> usize {
-        let Some(known) = self.home.get() else {
-            return 0;
-        };
+    fn wake_waiting(&self, known: &Home, n: usize) -> usize {
         let is_one = n == 1 || (n > 0 && known.list.has_one());
         if is_one && known.wake_usual(self.keeps_place) {
             return 1;
@@ -300,6 +311,7 @@ impl Home {
     }
 
     /// Takes out a waiter that was woken, if that is all there is to it.
+    #[inline]
     fn take_woken(&self, waiter: WaiterKey) -> bool {
         self.home
             .open_quietly(|state| state.take_woken_in_queue(&self.list, waiter))
