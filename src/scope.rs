@@ -35,23 +35,20 @@ pub(crate) enum Verdict {
 }
 
 impl State {
-    /// Begins to poll a coroutine in a new scope, which is not drawn before something inside waits: most of what is ever polled
-    /// under a timeout is ready at once. Returns how many requests to cancel there are from outside, and its timer's number.
-    /// `None` if no task of this loop is running.
+    /// How many requests to cancel reach a new scope in the running task, if it is not the outermost, or its time is over
+    /// from the start.
     ///
     /// A request that is still kept goes before a timeout of zero, since asyncio raises it where that begins to wait.
-    #[inline]
-    pub(crate) fn begin_scope(&mut self, at_once: bool) -> Option<(i64, u64)> {
-        let (task, outer) = (self.here.task.get()?, self.here.scope.get());
-        let mut others = self.requests_of(task);
-        if outer.is_some() {
-            others += self.requests_around(outer);
-        }
-        if at_once {
-            others -= i64::from(self.is_requested(task, outer));
-        }
-        self.here.undrawn.set(self.here.undrawn.get() + 1);
-        Some((others, self.wheel.reserve()))
+    pub(crate) fn requests_to_new(&self, at_once: bool) -> i32 {
+        let outer = self.here.scope.get();
+        let before = at_once && self.is_requested(outer);
+        self.here.asked.get() + self.requests_around(outer) - i32::from(before)
+    }
+
+    /// How many requests there are to the running task, as its slot has it: what `here` says is checked by that.
+    pub(crate) fn asked_here(&self) -> i32 {
+        let task = self.here.task.get();
+        task.map_or(0, |task| self.slot(task).asked())
     }
 
     /// The innermost scope, whose first poll is about to end.
@@ -141,10 +138,8 @@ impl State {
         // Its task may have ended and handed it out. Whoever polls it next is told.
         let Some(task) = task else { return };
         self.write_request(task);
-        let slot = self.slot_mut(task);
-        slot.cancels += 1;
-        slot.strikes += 1;
-        if slot.flags.has(QUEUED) || self.here.is(task) {
+        self.count_requests(task, 1, 1);
+        if self.slot(task).flags.has(QUEUED) || self.here.is(task) {
             return self.wake_foreign(key);
         }
         let mut inner = Vec::new();
@@ -169,7 +164,7 @@ impl State {
 
     /// Takes the boundary away, and with it the request that it made. Says whether the time was over and nobody else asked
     /// for a cancel since the scope was opened.
-    pub(crate) fn close_scope(&mut self, key: WaiterKey, others_before: i64, over: bool) -> bool {
+    pub(crate) fn close_scope(&mut self, key: WaiterKey, others_before: i32, over: bool) -> bool {
         let drawn = self.other(key);
         let (task, outer) = (drawn.task, drawn.scope);
         let scope = self.scope_mut(key);
@@ -182,10 +177,15 @@ impl State {
         self.remove(key);
         let Some(task) = task else { return false };
         if struck {
-            self.slot_mut(task).strikes -= 1;
-            self.uncancel(task);
+            self.take_back_strike(task);
         }
         (struck || over) && self.requests_from_outside(task, outer) <= others_before
+    }
+
+    /// Takes back the request that a scope made when its timer struck.
+    fn take_back_strike(&mut self, task: TaskKey) {
+        self.count_requests(task, 0, -1);
+        self.uncancel(task);
     }
 
     /// The waiters that outlive their scope stand in the one around it.
@@ -203,35 +203,27 @@ impl State {
 
     /// How many requests to cancel reach a scope from outside: from anybody, and from a `wait_for` around it, but from none
     /// beside it. May be negative, if a task took back what was not its own.
-    fn requests_from_outside(&self, task: TaskKey, outer: Option<WaiterKey>) -> i64 {
-        self.requests_of(task) + self.requests_around(outer)
-    }
-
-    /// Those by anybody.
-    #[inline]
-    fn requests_of(&self, task: TaskKey) -> i64 {
-        let slot = &self.tasks[task.index()];
-        i64::from(slot.cancels) - i64::from(slot.strikes)
+    fn requests_from_outside(&self, task: TaskKey, outer: Option<WaiterKey>) -> i32 {
+        self.slot(task).asked() + self.requests_around(outer)
     }
 
     /// Those by a `wait_for` around it.
     #[inline(never)]
-    fn requests_around(&self, outer: Option<WaiterKey>) -> i64 {
+    fn requests_around(&self, outer: Option<WaiterKey>) -> i32 {
         let mut requests = 0;
         let mut next = outer;
         while let Some(key) = next {
             let drawn = self.other(key);
             if let Kind::Scope(scope) = &drawn.waiter.kind {
-                requests += i64::from(scope.flags.has(STRUCK));
+                requests += i32::from(scope.flags.has(STRUCK));
             }
             next = drawn.scope;
         }
         requests
     }
 
-    /// Whether a request is kept that reaches a scope from outside.
-    #[inline(never)]
-    fn is_requested(&self, task: TaskKey, outer: Option<WaiterKey>) -> bool {
+    /// Whether a request is kept that reaches a new scope in the running task.
+    fn is_requested(&self, outer: Option<WaiterKey>) -> bool {
         let mut next = outer;
         while let Some(key) = next {
             let drawn = self.other(key);
@@ -240,7 +232,8 @@ impl State {
             }
             next = drawn.scope;
         }
-        self.slot(task).flags.has(REQUESTED)
+        let task = self.here.task.get();
+        task.is_some_and(|task| self.slot(task).flags.has(REQUESTED))
     }
 
     /// A `wait_for` has wandered to another task, or into another `wait_for`: it takes along what it asked for.
@@ -252,12 +245,9 @@ impl State {
         };
         if self.scope_flags(key).has(STRUCK) {
             if let Some(before) = before {
-                self.slot_mut(before).strikes -= 1;
-                self.uncancel(before);
+                self.take_back_strike(before);
             }
-            let slot = self.slot_mut(current);
-            slot.cancels += 1;
-            slot.strikes += 1;
+            self.count_requests(current, 1, 1);
         }
     }
 

@@ -369,11 +369,20 @@ impl Limit {
         let Some(home) = Loop::current() else {
             return false;
         };
-        let began = home.clock().moment();
-        let begun = home.open(|state| state.begin_scope(timeout.is_zero()));
-        let Some((others_before, number)) = begun else {
+        let here = &home.here;
+        if here.task.get().is_none() {
             return false;
+        }
+        let began = home.clock().moment();
+        let at_once = timeout.is_zero();
+        let others_before = if at_once || here.scope.get().is_some() {
+            home.look(|state| state.requests_to_new(at_once))
+        } else {
+            debug_assert_eq!(here.asked.get(), home.look(State::asked_here));
+            here.asked.get()
         };
+        here.enter_undrawn();
+        let number = here.number_timer();
         *self = Self::Scope(Boundary {
             home,
             scope: None,
@@ -384,7 +393,7 @@ impl Limit {
                 number,
             }),
             spared: false,
-            at_once: timeout.is_zero(),
+            at_once,
         });
         true
     }
@@ -396,7 +405,7 @@ struct Boundary {
     /// `None` until the coroutine is pending, and once the scope is closed.
     scope: Option<WaiterKey>,
     /// How many requests to cancel there were when it was drawn, as far as they may be disregarded.
-    others_before: i64,
+    others_before: i32,
     /// The timer, until it is set: once the coroutine is pending.
     unset: Option<Unset>,
     /// Whether the coroutine was pending with a bare yield and nothing else, and so without a timer.
@@ -673,7 +682,7 @@ impl State {
     fn begin_sleep(&mut self, deadline: Duration, waker: &Waker) -> Option<WaiterKey> {
         // The timer comes first, and the waiter knows it from the start.
         let waiter = self.next_waiter(waker)?;
-        let number = self.wheel.reserve();
+        let number = self.here.number_timer();
         let timer = Some(self.wheel.insert(deadline, number, waiter));
         self.insert_waiter(waiter, Kind::Sleep { timer });
         Some(waiter)

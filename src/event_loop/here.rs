@@ -17,6 +17,11 @@ pub(crate) struct Here {
     pub(crate) step: Cell<u32>,
     /// Whether a step is running that has no request to deliver, in the task or in a `wait_for` of it.
     pub(crate) calm: Cell<bool>,
+    /// How many requests to cancel the running task there are, but for those of a `wait_for` that struck. While no task runs,
+    /// or one that is not marked as `ASKED`, it is zero, and so need not be set when most steps begin.
+    pub(crate) asked: Cell<i32>,
+    /// How many timers ever took a number.
+    pub(crate) timers: Cell<u64>,
     /// How many bare yields began in this step.
     pub(crate) yields: Cell<u32>,
     /// Whether somebody takes the handles of this turn one by one, and not always in their order.
@@ -34,6 +39,8 @@ impl Here {
             undrawn: Cell::new(0),
             step: Cell::new(0),
             calm: Cell::new(false),
+            asked: Cell::new(0),
+            timers: Cell::new(0),
             yields: Cell::new(0),
             observed: Cell::new(false),
             waker: Cell::new(ptr::null()),
@@ -56,6 +63,7 @@ impl Here {
         self.scope.set(None);
         self.undrawn.set(0);
         self.calm.set(false);
+        self.asked.set(0);
         self.yields.set(0);
     }
 
@@ -85,6 +93,14 @@ impl Here {
     #[inline]
     pub(crate) fn may_yield(&self, waker: &Waker) -> bool {
         !self.keeps(waker) && self.scope.get().is_none()
+    }
+
+    /// Takes the number of a timer, which is its place among equal deadlines.
+    #[inline]
+    pub(crate) fn number_timer(&self) -> u64 {
+        let number = self.timers.get() + 1;
+        self.timers.set(number);
+        number
     }
 
     /// Begins to poll what is in a scope that is not drawn. Says whether any task is running at all.

@@ -107,6 +107,7 @@ impl State {
     fn begin_anew(&mut self) -> bool {
         self.created = 0;
         self.here.step.set(0);
+        self.here.timers.set(0);
         self.tasks.is_empty()
             && self.others.is_empty()
             && self.queues.is_empty()

@@ -69,8 +69,6 @@ pub(crate) struct Wheel<P> {
     occupied: u16,
     /// Invariant: no timer on a level is due before this instant, but those that were late when they came.
     elapsed: u64,
-    /// The number of the next timer: ties are broken by it.
-    next_number: u64,
     /// The earliest deadline, if it is known.
     earliest: Option<u64>,
     /// The deadlines that share the last instant.
@@ -96,7 +94,6 @@ impl<P: Copy> Wheel<P> {
             occupied_slots: [0; LEVELS + 1],
             occupied: 0,
             elapsed: 0,
-            next_number: 0,
             earliest: None,
             far: HashMap::new(),
             due: Vec::new(),
@@ -113,13 +110,7 @@ impl<P: Copy> Wheel<P> {
         self.timers.len()
     }
 
-    /// Takes a number, which is the timer's place among equal deadlines.
-    pub(crate) fn reserve(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number
-    }
-
-    /// Sets a timer under a number taken before.
+    /// Sets a timer. Its number is its place among equal deadlines.
     #[inline]
     pub(crate) fn insert(&mut self, deadline: Duration, number: u64, payload: P) -> TimerKey {
         if self.slots.is_empty() {
@@ -229,7 +220,6 @@ impl<P: Copy> Wheel<P> {
     /// Begins at zero again, if no timer is left. Says whether it did.
     pub(crate) fn rewind(&mut self) -> bool {
         self.elapsed = 0;
-        self.next_number = 0;
         self.earliest = None;
         self.timers.is_empty()
     }
@@ -480,7 +470,7 @@ mod tests {
                 match op {
                     Op::Insert(delay, late) => {
                         let deadline = now.saturating_add(Duration::from_nanos(delay) * if delay == u64::MAX { 9 } else { 1 });
-                        let number = (wheel.reserve() + 4) * 8 - late * 9;
+                        let number = (tag as u64 + 4) * 8 - late * 9;
                         let key = wheel.insert(deadline, number, tag);
                         model.push((deadline, number, tag, key));
                     }
@@ -517,8 +507,7 @@ mod tests {
     #[test]
     fn a_timer_cancelled_when_due_has_no_payload() {
         let mut wheel = Wheel::new();
-        let number = wheel.reserve();
-        let key = wheel.insert(Duration::from_nanos(5), number, ());
+        let key = wheel.insert(Duration::from_nanos(5), 1, ());
         wheel.expire(Duration::from_nanos(5), |_| {});
         wheel.cancel(key);
         assert_eq!(wheel.payload(key), None);

@@ -10,7 +10,7 @@
 //! `wait_for` keeps requests of its own in the same way, see `scope.rs`. In asyncio all of this is `Task._must_cancel`,
 //! `Task._fut_waiter` and `Task.__step`.
 
-use super::slot::{DONE, DOOMED, QUEUED, RAISING, REQUESTED, UNSEEN, VISITED};
+use super::slot::{ASKED, DONE, DOOMED, QUEUED, RAISING, REQUESTED, UNSEEN, VISITED};
 use crate::{
     event_loop::{Cause, key::TaskKey, state::State},
     trace::Requester,
@@ -39,8 +39,8 @@ impl State {
             let is_running = self.here.is(key);
             let slot = self.slot_mut(key);
             if !slot.flags.has(VISITED.or(DONE)) {
-                slot.cancels += 1;
                 slot.flags.set(REQUESTED);
+                self.count_requests(key, 1, 0);
                 self.write_request(key);
                 let slot = self.slot_mut(key);
                 if !slot.flags.has(QUEUED) && !is_running {
@@ -108,9 +108,9 @@ impl State {
 
     /// Takes one request back; at zero a request still kept is forgotten.
     pub(crate) fn uncancel(&mut self, key: TaskKey) -> usize {
-        let slot = self.slot_mut(key);
-        if slot.cancels > 0 {
-            slot.cancels -= 1;
+        if self.slot(key).cancels > 0 {
+            self.count_requests(key, -1, 0);
+            let slot = self.slot_mut(key);
             if slot.cancels == 0 {
                 slot.flags.clear(REQUESTED);
                 let youngest = slot.youngest;
@@ -118,6 +118,22 @@ impl State {
             }
         }
         self.slot(key).cancels as usize
+    }
+
+    /// Counts so many more requests to a task, and so many more of a `wait_for` that struck among them.
+    pub(crate) fn count_requests(&mut self, key: TaskKey, cancels: i32, strikes: i32) {
+        let is_running = self.here.is(key);
+        let slot = self.slot_mut(key);
+        slot.cancels = slot.cancels.saturating_add_signed(cancels);
+        slot.strikes = slot.strikes.wrapping_add_signed(strikes);
+        let asked = slot.asked();
+        slot.flags.clear(ASKED);
+        if asked != 0 {
+            slot.flags.set(ASKED);
+        }
+        if is_running {
+            self.here.asked.set(asked);
+        }
     }
 
     /// Cancels every task, for the shutdown. Returns how many there are.

@@ -98,6 +98,9 @@ pub(crate) const TRACED: Flags = Flags(1 << 17);
 /// A scope's timer has struck.
 pub(crate) const STRUCK: Flags = Flags(1 << 14);
 
+/// Somebody has asked for a cancel, and not only a `wait_for` that struck. In its steps `here` tells how many times.
+pub(crate) const ASKED: Flags = Flags(1 << 18);
+
 /// What a slot is still needed for when its task has ended and a [`Task`] is all that refers to it.
 const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
 
@@ -162,6 +165,12 @@ impl Slot {
         self.own = Waiter::new(kind);
         self.youngest = Some(key);
         self.flags.set(POLLED);
+    }
+
+    /// How many requests to cancel it there are, but for those of a `wait_for` that struck. Negative if the task took back what
+    /// was not its own.
+    pub(crate) fn asked(&self) -> i32 {
+        self.cancels as i32 - self.strikes as i32
     }
 
     /// Takes the task's own waiter out, if it was woken and has no other beside it, as most are, and no recorder looks on.

@@ -6,8 +6,8 @@ use super::{
     TaskFailure,
     body::{Ending, Unclaimed},
     slot::{
-        ADOPTED, CANCELLED, DONE, DOOMED, Flags, MAIN, OWNED, QUEUED, RAISING, REQUESTED, STARTED,
-        TRACED, UNSEEN, YIELDED_INSIDE,
+        ADOPTED, ASKED, CANCELLED, DONE, DOOMED, Flags, MAIN, OWNED, QUEUED, RAISING, REQUESTED,
+        STARTED, TRACED, UNSEEN, YIELDED_INSIDE,
     },
 };
 use crate::{
@@ -22,7 +22,12 @@ use crate::{
 };
 
 /// What makes a step begin in another way than most.
-const UNUSUAL: Flags = DONE.or(REQUESTED).or(ADOPTED).or(YIELDED_INSIDE).or(TRACED);
+const UNUSUAL: Flags = DONE
+    .or(REQUESTED)
+    .or(ASKED)
+    .or(ADOPTED)
+    .or(YIELDED_INSIDE)
+    .or(TRACED);
 
 /// What makes a return end a task in another way than most.
 const UNUSUAL_END: Flags = REQUESTED
@@ -153,7 +158,7 @@ impl State {
         }
     }
 
-    /// Begins a step of a task that has ended, is to be cancelled, has adopted a waker, or has combinators to wake. A request
+    /// Begins a step of a task that has ended, is or was to be cancelled, has adopted a waker, or has combinators to wake. A request
     /// that is kept is told to what was pending.
     fn begin_unusual_step(&mut self, key: TaskKey, body: &mut Unclaimed) -> Option<Next> {
         let slot = self.slot_mut(key);
@@ -176,7 +181,8 @@ impl State {
         self.write(Some(key), EventKind::Stepped);
         let raising = self.slot(key).flags.has(RAISING);
         let step = self.here.begin_step(key, !raising);
-        let slot = self.slot_mut(key);
+        let slot = &mut self.tasks[key.index()];
+        self.here.asked.set(slot.asked());
         slot.begin_step(step, body);
         // All clones may be gone again.
         let Some(adopted) = self.adopted(key) else {
@@ -204,7 +210,7 @@ impl State {
     #[inline]
     fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
         let slot = &mut self.tasks[key.index()];
-        if slot.flags.has(REQUESTED.or(RAISING).or(TRACED)) {
+        if slot.flags.has(REQUESTED.or(RAISING).or(ASKED).or(TRACED)) {
             return false;
         }
         if self.here.yields.take() > 0 && !slot.flags.has(QUEUED) {

@@ -185,7 +185,7 @@ impl State {
                     (other.younger, other.older) = (None, None);
                 }
                 if let Kind::Scope(scope) = &other.waiter.kind {
-                    struck += u32::from(scope.flags.has(STRUCK));
+                    struck += i32::from(scope.flags.has(STRUCK));
                     lists.extend(scope.youngest);
                 }
             }
@@ -195,8 +195,6 @@ impl State {
             }
         }
         // A `wait_for` that is left leaves no request behind, and nobody can take it back later.
-        let slot = self.slot_mut(task);
-        slot.strikes -= struck;
-        slot.cancels = slot.cancels.saturating_sub(struck);
+        self.count_requests(task, -struck, -struck);
     }
 }
