@@ -92,10 +92,7 @@ struct Yielding {
 impl Yielding {
     /// Begins a bare yield, if it is the running task that polls, with no `wait_for` around.
     fn begin(cx: &mut Context<'_>) -> Option<Self> {
-        let home = Loop::current()?;
-        if !home.here.may_yield(cx.waker()) {
-            return None;
-        }
+        let home = Loop::current_if(|running| running.here.may_yield(cx.waker()))?;
         let since = home.here.begin_yield();
         Some(Self { home, since })
     }

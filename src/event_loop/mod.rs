@@ -518,9 +518,18 @@ impl Loop {
 
     /// The loop that is running on this thread.
     pub(crate) fn current() -> Option<Rc<Self>> {
+        Self::current_if(|_| true)
+    }
+
+    /// The same, if some question that runs nothing of the user's is answered with yes.
+    #[inline]
+    pub(crate) fn current_if(is_wanted: impl FnOnce(&Self) -> bool) -> Option<Rc<Self>> {
         CURRENT.with(|current| {
             let running = current.take();
-            let copy = running.clone();
+            let copy = running
+                .as_ref()
+                .filter(|running| is_wanted(running))
+                .cloned();
             // What this replaces is the `None` just left there: nothing to drop.
             mem::forget(current.replace(running));
             copy
@@ -771,7 +780,7 @@ impl Loop {
         // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
         let mut pending = None;
         loop {
-            let step = self.open(|state| {
+            let step = self.open_quietly(|state| {
                 state.next_step(&mut pending, &mut stepping.body, |state| {
                     begin_next(state, self)
                 })

@@ -104,6 +104,13 @@ pub(crate) const ASKED: Flags = Flags(1 << 18);
 /// What a slot is still needed for when its task has ended and a [`Task`] is all that refers to it.
 const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
 
+/// Moves a body to where none is: nothing has to be dropped there, and so nothing has to be called.
+#[inline]
+pub(super) fn move_over(from: &mut Unclaimed, to: &mut Unclaimed) {
+    debug_assert!(to.is_none(), "a body is moved to where none is");
+    mem::forget(mem::replace(to, from.take()));
+}
+
 /// The largest body, in bytes, that is kept for the next task when its own has ended.
 const LARGEST_KEPT: usize = 1024;
 
@@ -185,14 +192,13 @@ impl Slot {
         })
     }
 
-    /// Hands out the coroutine for a step. Swapped and not assigned, here and below, since what is overwritten is `None`
-    /// and need not be dropped.
+    /// Hands out the coroutine for a step.
     #[inline]
     pub(super) fn begin_step(&mut self, step: u32, body: &mut Unclaimed) {
         self.last_step = step;
         self.flags.clear(QUEUED.or(POLLED));
         self.flags.set(STARTED);
-        mem::swap(&mut self.body, body);
+        move_over(&mut self.body, body);
     }
 }
 

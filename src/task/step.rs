@@ -7,7 +7,7 @@ use super::{
     body::{Ending, Unclaimed},
     slot::{
         ADOPTED, ASKED, CANCELLED, DONE, DOOMED, Flags, MAIN, OWNED, QUEUED, RAISING, REQUESTED,
-        STARTED, TRACED, UNSEEN, YIELDED_INSIDE,
+        STARTED, TRACED, UNSEEN, YIELDED_INSIDE, move_over,
     },
 };
 use crate::{
@@ -217,7 +217,7 @@ impl State {
             slot.flags.set(QUEUED);
             self.ready.push(Handle::Step(key));
         }
-        mem::swap(&mut slot.body, body);
+        move_over(body, &mut slot.body);
         true
     }
 
@@ -239,7 +239,7 @@ impl State {
         if is_alone {
             slot.flags.clear(RAISING);
             slot.flags.set(DONE);
-            mem::swap(&mut slot.body, body);
+            move_over(body, &mut slot.body);
             self.here.leave_step();
             self.alive -= 1;
         }
@@ -258,7 +258,7 @@ impl State {
         slot.flags.set(DONE);
         let flags = slot.flags;
         if flags.has(OWNED) {
-            mem::swap(&mut slot.body, body);
+            move_over(body, &mut slot.body);
         }
         let (youngest, joiner) = (slot.youngest, slot.joiner);
         self.here.leave_step();
