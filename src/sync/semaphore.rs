@@ -364,12 +364,11 @@ impl State {
 
     #[inline]
     fn release(self: &Rc<Self>) {
-        // More than that nobody can take, and a destructor must not panic.
-        self.value.set(self.value.get().saturating_add(1));
         // Also of a permit that nobody has acquired.
         self.waiters.tell_recorder(self, Held::Ends);
-        if self.waiters.len() > 0 {
-            self.wake_up_next();
+        if self.waiters.len() == 0 || !self.wake_with_permit() {
+            // More than that nobody can take, and a destructor must not panic.
+            self.value.set(self.value.get().saturating_add(1));
         }
     }
 
@@ -392,15 +391,23 @@ impl State {
         }
     }
 
-    /// Wakes the first waiter that is not done, with a permit.
-    fn wake_up_next(&self) -> bool {
-        // The permit is taken first: a waker may call back.
-        self.value.set(self.value.get() - 1);
-        let woken = self.waiters.wake(1) == 1;
-        if !woken {
-            self.value.set(self.value.get() + 1);
+    /// Wakes the first waiter that is not done, with a permit that is not among those left. Says whether there was one to be woken.
+    #[inline]
+    fn wake_with_permit(&self) -> bool {
+        self.waiters.wake(1) == 1
+    }
+
+    /// Lets those go who came while somebody stood in front, as many as there are permits.
+    #[inline(never)]
+    fn hand_on(&self) {
+        while let Some(less) = self.value.get().checked_sub(1) {
+            // The permit is taken first: a waker may call back.
+            self.value.set(less);
+            if !self.wake_with_permit() {
+                self.value.set(self.value.get() + 1);
+                break;
+            }
         }
-        woken
     }
 }
 
@@ -421,6 +428,7 @@ impl Gate for State {
         free
     }
 
+    #[inline]
     fn pass_by(&self) -> bool {
         let free = !self.locked();
         if free {
@@ -429,13 +437,15 @@ impl Gate for State {
         free
     }
 
+    #[inline]
     fn leave(&self, has_permit: bool) {
         // A wake came with a permit. A cancel that came without one has nothing to give back.
         if has_permit {
             self.value.set(self.value.get() + 1);
         }
-        // Those who came while this one stood in front may go now, as many as there are permits.
-        while self.value.get() > 0 && self.wake_up_next() {}
+        if self.value.get() > 0 {
+            self.hand_on();
+        }
     }
 }
 

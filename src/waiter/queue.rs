@@ -409,7 +409,7 @@ impl State {
         }
         slot.flags.set(QUEUED);
         if let (Some(next), false) = (slot.own.wake(), keeps_place) {
-            self.unlink(list, None, next);
+            self.unlink_first(list, next);
         }
         true
     }
@@ -443,7 +443,7 @@ impl State {
             return false;
         };
         if !keeps_place {
-            self.unlink(list, None, next);
+            self.unlink_first(list, next);
         }
         match step {
             Some(task) => self.push_step(task),
@@ -484,6 +484,15 @@ impl State {
     ) {
         self.set_next(list, previous, next);
         self.set_previous(list, next, previous);
+    }
+
+    #[inline]
+    fn unlink_first(&mut self, list: &List, next: Option<WaiterKey>) {
+        list.first.set(next);
+        match next {
+            None => list.last.set(None),
+            Some(next) => *self.previous_in_queue(next) = None,
+        }
     }
 
     /// Makes a waiter the next after another in a queue, or its first.
