@@ -141,7 +141,7 @@ impl Barrier {
     /// # Ok(()) }).unwrap();
     /// ```
     pub fn wait(&self) -> impl Future<Output = Result<usize>> + 'static + use<> {
-        Waiting::new(&self.0)
+        Crossing::new(&self.0)
     }
 
     /// Brings the barrier back to its first state. Those who wait get [`Error::BrokenBarrier`].
@@ -314,12 +314,12 @@ impl State {
 
 /// The future of `wait`.
 #[must_use = "futures do nothing unless polled"]
-struct Waiting {
+struct Crossing {
     barrier: Rc<State>,
     stage: Stage,
-    /// In the lock's queue.
+    /// In the lock's queue, before it is held.
     place: Place,
-    /// Of the lock, once it is taken.
+    /// What is held of the lock, as by a guard.
     holding: Holding,
     /// While the lock is given up for others.
     wait: Wait,
@@ -336,7 +336,7 @@ enum Stage {
     Over,
 }
 
-impl Waiting {
+impl Crossing {
     fn new(barrier: &Rc<State>) -> Self {
         Self {
             barrier: Rc::clone(barrier),
@@ -347,7 +347,7 @@ impl Waiting {
         }
     }
 
-    /// What stands in a `finally`, or ends the `async with`.
+    /// Leaves, from wherever it has come to: what stands in a `finally`, and the end of the `async with`.
     fn leave(&mut self) {
         let cond = &self.barrier.cond;
         let lock = cond.gate();
@@ -371,7 +371,7 @@ impl Waiting {
     }
 }
 
-impl Future for Waiting {
+impl Future for Crossing {
     type Output = Result<usize>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<usize>> {
@@ -388,6 +388,7 @@ impl Future for Waiting {
                 this.stage = Stage::Blocks;
             }
             Stage::Blocks | Stage::Waits(_) => {
+                // The lock is held again, and the phase may be another.
                 if let Err(error) = ready!(this.wait.go_on(cond, cx)) {
                     return this.fail(error);
                 }
@@ -413,7 +414,7 @@ impl Future for Waiting {
     }
 }
 
-impl Drop for Waiting {
+impl Drop for Crossing {
     #[inline]
     fn drop(&mut self) {
         if !matches!(self.stage, Stage::Over) {

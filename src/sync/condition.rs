@@ -556,7 +556,7 @@ impl<C: Borrow<Condition>> Drop for Waiting<C> {
     }
 }
 
-/// How far a wait has come. Its condition comes with every call.
+/// How far a wait has come. Whose it is knows the condition, and brings it along.
 pub(super) struct Wait {
     stage: Stage,
     /// What was given up, until the lock is taken back for it.
@@ -581,7 +581,7 @@ impl Wait {
         settled: Settled::Woken,
     };
 
-    /// Joins the queue, and gives up the lock.
+    /// Joins the condition's queue, and gives up the lock. A wait that is over may begin again.
     #[inline]
     pub(super) fn begin(
         &mut self,

@@ -417,39 +417,41 @@ impl State {
     /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
     #[inline]
     pub(super) fn wake(&mut self, list: &List, keeps_place: bool, n: usize) -> usize {
+        // One that keeps its place is done then, and stands in front of the next.
+        let n = if keeps_place { n.min(1) } else { n };
+        let mut first = list.first.get();
         let mut woken = 0;
-        while woken < n && self.wake_head(list, keeps_place) {
+        while let Some(waiter) = first.filter(|_| woken < n) {
+            let Some(next) = self.wake_in_queue(waiter) else {
+                break;
+            };
+            first = next;
             woken += 1;
+        }
+        // Those who were woken leave their places together.
+        if woken > 0 && !keeps_place {
+            self.unlink(list, None, first);
         }
         woken
     }
 
-    /// Wakes the waiter at the head of a queue, if it is pending.
+    /// Wakes a waiter in a queue, if it is pending. Returns who stands behind it.
     #[inline]
-    fn wake_head(&mut self, list: &List, keeps_place: bool) -> bool {
-        let Some(first) = list.first.get() else {
-            return false;
-        };
-        let (behind, step) = match first.lodging() {
+    fn wake_in_queue(&mut self, waiter: WaiterKey) -> Option<Option<WaiterKey>> {
+        let next = match waiter.lodging() {
             Lodging::Own(task) => {
                 let slot = &mut self.tasks[task.index()];
-                let behind = slot.own.wake();
-                let queues = behind.is_some() && slot.flags.queue();
-                (behind, queues.then_some(task))
+                let next = slot.own.wake()?;
+                if slot.flags.queue() {
+                    self.push_step(task);
+                    return Some(next);
+                }
+                next
             }
-            Lodging::Other(index) => (self.others[index].waiter.wake(), None),
+            Lodging::Other(index) => self.others[index].waiter.wake()?,
         };
-        let Some(next) = behind else {
-            return false;
-        };
-        if !keeps_place {
-            self.unlink_first(list, next);
-        }
-        match step {
-            Some(task) => self.push_step(task),
-            None => self.let_go(first),
-        }
-        true
+        self.let_go(waiter);
+        Some(next)
     }
 
     /// Takes a waiter that has been taken out from its queue, too, and from those who are counted there.
