@@ -351,17 +351,20 @@ impl Crossing {
     fn leave(&mut self) {
         let cond = &self.barrier.cond;
         let lock = cond.gate();
-        let stage = mem::replace(&mut self.stage, Stage::Over);
-        match stage {
-            Stage::Enters => return self.place.give_up(&**lock),
-            Stage::Over => return,
-            Stage::Blocks | Stage::Waits(_) => self.wait.give_up(cond),
+        match mem::replace(&mut self.stage, Stage::Over) {
+            Stage::Enters => self.place.give_up(&**lock),
+            Stage::Blocks => {
+                self.wait.give_up(cond);
+                lock.exit(self.holding);
+            }
+            Stage::Waits(_) => {
+                self.wait.give_up(cond);
+                // Before the lock is released: whoever has it next finds the count as it is.
+                self.barrier.go_out();
+                lock.exit(self.holding);
+            }
+            Stage::Over => {}
         }
-        // Before the lock is released: whoever has it next finds the count as it is.
-        if let Stage::Waits(_) = stage {
-            self.barrier.go_out();
-        }
-        lock.exit(self.holding);
     }
 
     #[cold]
