@@ -330,6 +330,7 @@ impl Condition {
     /// assert_eq!(customers.map(|customer| customer.done()), [true, true, false]);
     /// # Ok(()) }).unwrap();
     /// ```
+    #[inline]
     pub fn notify(&self, n: usize) -> Result<()> {
         self.0.notify(n)
     }
@@ -359,6 +360,7 @@ impl Condition {
     /// }
     /// # Ok(()) }).unwrap();
     /// ```
+    #[inline]
     pub fn notify_all(&self) -> Result<()> {
         self.0.notify(usize::MAX)
     }
@@ -466,6 +468,7 @@ impl ConditionGuard {
     /// held.notify(1)?; // cannot fail: the lock is held
     /// # Ok(()) }).unwrap();
     /// ```
+    #[inline]
     pub fn notify(&self, n: usize) -> Result<()> {
         self.condition.0.notify(n)
     }
@@ -485,6 +488,7 @@ impl ConditionGuard {
     /// held.notify_all()?; // everybody goes home
     /// # Ok(()) }).unwrap();
     /// ```
+    #[inline]
     pub fn notify_all(&self) -> Result<()> {
         self.condition.0.notify(usize::MAX)
     }
