@@ -223,7 +223,7 @@ pub(super) const AGAIN: &str = "not polled again after it was ready";
 impl<L: Leads + Unpin> Future for Passing<L> {
     type Output = Result<()>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         self.poll_through(cx).map_ok(drop)
     }
@@ -259,7 +259,8 @@ impl<L: Leads, F> Entering<L, F> {
 impl<L: Leads + Unpin, F: FnMut(L) -> H + Unpin, H> Future for Entering<L, F> {
     type Output = Result<H>;
 
-    #[inline]
+    // Always, since the usual pass is not much more than the call would be.
+    #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<H>> {
         let Self { passing, guard } = &mut *self;
         passing.poll_through(cx).map_ok(guard)
