@@ -288,6 +288,8 @@ def answer(kind, what, workload, ops, tasks):
     if what == "idle":
         with asyncio.Runner(loop_factory=loop_factory(kind, workload)) as runner:
             return runner.run(idle(ops, tasks, None))
+    if workload not in WORKLOADS:
+        return ["none"]
     if kind == "uvloop" and workload.startswith("sleeps-1"):
         return ["none"]  # its clock is not ours to turn
     if what == "time":

@@ -226,6 +226,16 @@ impl Cells {
         self.add(&BARRIER, barrier::<H, B, ()>, barrier::<H, B, Turns>)
     }
 
+    /// A barrier that is simpler than the peer's own, to show what that costs.
+    pub fn unchained_barrier<H: Host, B: Barrier>(&mut self) -> &mut Self {
+        use workloads::*;
+        self.add(
+            &BARRIER_UNCHAINED,
+            barrier::<H, B, ()>,
+            barrier::<H, B, Turns>,
+        )
+    }
+
     /// Sleeps on a host whose clock jumps.
     pub fn virtual_timers<V: Timers>(&mut self) -> &mut Self {
         use workloads::*;

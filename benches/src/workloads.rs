@@ -57,6 +57,7 @@ pub const WORKLOADS: &[&Workload] = &[
     &SEMAPHORE,
     &CONDITION_QUEUE,
     &BARRIER,
+    &BARRIER_UNCHAINED,
     &SLEEPS_100K,
     &SLEEPS_1M,
     &SLEEPS_REAL,
@@ -359,7 +360,7 @@ pub fn condition_queue<H: Host, C: Condition, G: Log>(size: Size, log: G) -> Dur
     })
 }
 
-pub static BARRIER: Workload = Workload {
+const PARTIES: Workload = Workload {
     id: "barrier",
     title: "barrier, 100 parties",
     op: "one party's wait",
@@ -367,6 +368,14 @@ pub static BARRIER: Workload = Workload {
     ops: 50_000,
     counted: Some((20_000, 40_000)),
     in_order: around,
+};
+pub static BARRIER: Workload = PARTIES;
+/// What asyncio's own barrier costs, the difference of the two rows: there a party takes its condition's lock, to come and to go, and
+/// waits once more if it comes again before the last has left.
+pub static BARRIER_UNCHAINED: Workload = Workload {
+    id: "barrier-unchained",
+    title: "the same, without asyncio's chain through a lock",
+    ..PARTIES
 };
 
 pub fn barrier<H: Host, B: Barrier, G: Log>(size: Size, log: G) -> Duration {

@@ -4,8 +4,10 @@ use crate::peer::{Barrier, Cells, Condition, Event, Host, Lock, Semaphore, Timer
 use ::soloop::{ConditionGuard, EventLoop, LockGuard, SemaphoreGuard, Task};
 use pin_project_lite::pin_project;
 use std::{
+    cell::Cell,
     future::Future,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -23,6 +25,7 @@ pub fn cells(cells: &mut Cells) {
         .semaphore::<Soloop, ::soloop::Semaphore>()
         .condition::<Soloop, ::soloop::Condition>()
         .barrier::<Soloop, ::soloop::Barrier>()
+        .unchained_barrier::<Soloop, Rc<Unchained>>()
         .virtual_timers::<SoloopVirtual>()
         .real_timers::<Soloop>()
         .timeouts::<Soloop>();
@@ -160,5 +163,33 @@ impl Barrier for ::soloop::Barrier {
 
     async fn wait(&self) {
         self.wait().await.expect("nobody breaks it");
+    }
+}
+
+/// A barrier without reset, abort and a place to wait for those who come too early, as unsend and asyncband have it: the parties are
+/// counted, and all woken at once.
+pub struct Unchained {
+    parties: usize,
+    arrived: Cell<usize>,
+    all_here: ::soloop::Event,
+}
+
+impl Barrier for Rc<Unchained> {
+    fn new(parties: usize) -> Self {
+        Rc::new(Unchained {
+            parties,
+            arrived: Cell::new(0),
+            all_here: ::soloop::Event::new(),
+        })
+    }
+
+    async fn wait(&self) {
+        self.arrived.set(self.arrived.get() + 1);
+        if self.arrived.get() < self.parties {
+            return self.all_here.wait().await.expect("nobody cancels");
+        }
+        self.arrived.set(0);
+        self.all_here.set();
+        self.all_here.clear();
     }
 }
