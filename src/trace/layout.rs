@@ -113,6 +113,10 @@ impl<'a> Layout<'a> {
     }
 }
 
+pub(super) const DROPPED: EventKind = EventKind::Finished {
+    how: Finish::Dropped,
+};
+
 /// The other who did it to the event's task: a task that ends, too, wakes those who wait for that.
 pub(super) fn doer(kind: &EventKind) -> Option<u64> {
     match kind {
@@ -183,12 +187,15 @@ impl<'a> Draft<'a> {
             (EventKind::Departed { .. }, _) => self.running,
             (EventKind::Note { .. } | EventKind::Failed { .. }, _) => self.departures == 0,
             _ if !same_turn || self.failed || self.departures > 0 => false,
+            _ if self.running => true,
+            // Who drops a task that stands still is the loop.
+            (&DROPPED, Some(Who::Step { .. })) => false,
             (kind, Some(Who::Step { task, .. })) => {
                 let by = match is_suffered(kind) {
                     true => doer(kind),
                     false => event.task,
                 };
-                self.running || by == Some(task)
+                by == Some(task)
             }
             (kind, Some(Who::Timer(task))) => event.task == Some(task) && doer(kind).is_none(),
             (kind, Some(Who::Outside)) => doer(kind).is_none(),
@@ -439,6 +446,13 @@ mod tests {
             )
             .tasks(1);
         assert_eq!(columns(&Layout::of(&run)), [(0, Some(1), 3), (0, None, 1)]);
+    }
+
+    #[test]
+    fn a_task_is_dropped_by_the_loop_also_right_behind_its_step() {
+        let run = ByHand::default().step(1, [], waits("Event-1"));
+        let run = run.event(1, DROPPED).tasks(1);
+        assert_eq!(columns(&Layout::of(&run)), [(0, Some(1), 2), (0, None, 1)]);
     }
 
     #[test]

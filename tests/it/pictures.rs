@@ -254,7 +254,8 @@ async fn act(world: World, script: Rc<Vec<Vec<Deed>>>, own: usize) -> Result<()>
     Ok(())
 }
 
-fn any_run() -> impl Strategy<Value = Timeline> {
+/// Any program of a few tasks that do everything to each other.
+pub(crate) fn any_run() -> impl Strategy<Value = Timeline> {
     let script = prop::collection::vec(prop::collection::vec(deed(), 0..8), 1..6);
     script.prop_map(|script| {
         let script = Rc::new(script);
@@ -291,7 +292,5 @@ proptest! {
         let svg = timeline.to_svg();
         prop_assert!(svg.len() < 30_000);
         prop_assert_eq!(&svg, &timeline.clone().to_svg());
-        let json = timeline.to_chrome_json();
-        prop_assert_eq!(json.matches(r#"{"ph":"s""#).count(), json.matches(r#"{"ph":"f""#).count());
     }
 }
