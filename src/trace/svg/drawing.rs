@@ -189,7 +189,7 @@ impl<'a> Picture<'a> {
             });
         }
         if let Detail::Turns { fold } = self.detail {
-            bars = fold_bars(bars, fold * self.turn_width());
+            bars = fold_bars(bars, fold * self.turn_width);
         }
         pen.open_group(49.0);
         for bar in &bars {
