@@ -1,3 +1,4 @@
+#![doc = include_str!("../docs/links.md")] // where the README's links lead in the documentation: the first target counts
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -319,7 +319,9 @@ pub(crate) trait Pilot {
     ///
     /// # Errors
     /// [`Error::Deadlock`] if there is nothing to wait for.
-    fn wait(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()>;
+    fn wait(&mut self, home: &Loop, _: &mut Stepping<'_, '_>) -> Result<()> {
+        home.wait_until_ready()
+    }
 }
 
 /// First come, first served: what stands in ready is the turn.
@@ -338,10 +340,6 @@ impl Pilot for Fifo {
             state.begin_next_turn(&home.inbox, &home.clock)
         });
         Ok(())
-    }
-
-    fn wait(&mut self, home: &Loop, _: &mut Stepping<'_, '_>) -> Result<()> {
-        home.wait_until_ready()
     }
 }
 

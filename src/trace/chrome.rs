@@ -2,7 +2,7 @@
 
 use super::{
     Event, EventKind, Timeline,
-    layout::{Layout, Span, State, Who},
+    layout::{Layout, Span, State, Who, Why},
 };
 use std::{
     collections::BTreeMap,
@@ -12,6 +12,8 @@ use std::{
 /// The process whose threads are the tasks, and the one whose threads are what they hold.
 const TASKS: u64 = 1;
 const PRIMITIVES: u64 = 2;
+/// In nanoseconds.
+const MICRO: u128 = 1000;
 
 impl Timeline {
     /// The run as Chrome trace JSON, for [Perfetto](https://ui.perfetto.dev) and `chrome://tracing`.
@@ -19,9 +21,9 @@ impl Timeline {
     /// A task is a track, with a slice for each step and each wait, called after what is waited for; arrows lead from the step that woke a
     /// task to the task. A second group has a track for each lock and permit, with its holders.
     ///
-    /// Under a virtual clock many steps have the same time. So that they can be seen, and seen in order, every event is one
-    /// microsecond behind the one before, in addition to what the loop's clock says: at the end of a run of a thousand events, a
-    /// sleep of a second ends at 1.001 s. The exact times and the turns are among each slice's arguments.
+    /// Under a virtual clock many steps have the same time. So that they can be seen, and seen in order, every event is two
+    /// microseconds behind the one before, in addition to what the loop's clock says: at the end of a run of a thousand events, a
+    /// sleep of a second ends at 1.002 s. The exact times and the turns are among each slice's arguments.
     ///
     /// # Examples
     /// ```
@@ -64,19 +66,19 @@ struct Trace<'a> {
 impl<'a> Trace<'a> {
     fn name_tracks(&mut self) {
         let (layout, home) = (self.layout, self.home);
-        self.name("process_name", TASKS, home, "tasks");
+        self.process(TASKS, home, "tasks");
         self.name("thread_name", TASKS, home, "loop");
-        self.sort(TASKS, home, 0);
+        self.sort("thread_sort_index", TASKS, home, 0);
         for (task, title) in layout.tasks.iter().zip(&layout.titles) {
             self.name("thread_name", TASKS, *task, title);
-            self.sort(TASKS, *task, *task);
+            self.sort("thread_sort_index", TASKS, *task, *task);
         }
         if !layout.holdings.is_empty() {
-            self.name("process_name", PRIMITIVES, home + 1, "held");
+            self.process(PRIMITIVES, home + 1, "held");
         }
         for ((what, _), track) in self.held() {
             self.name("thread_name", PRIMITIVES, track, what);
-            self.sort(PRIMITIVES, track, track);
+            self.sort("thread_sort_index", PRIMITIVES, track, track);
         }
     }
 
@@ -87,9 +89,15 @@ impl<'a> Trace<'a> {
         ));
     }
 
-    fn sort(&mut self, process: u64, track: u64, index: u64) {
+    /// A viewer that is not told puts the processes in an order of its own.
+    fn process(&mut self, process: u64, track: u64, name: &str) {
+        self.name("process_name", process, track, name);
+        self.sort("process_sort_index", process, track, process);
+    }
+
+    fn sort(&mut self, kind: &str, process: u64, track: u64, index: u64) {
         self.entries.push(format!(
-            r#"{{"ph":"M","pid":{process},"tid":{track},"name":"thread_sort_index","args":{{"sort_index":{index}}}}}"#
+            r#"{{"ph":"M","pid":{process},"tid":{track},"name":"{kind}","args":{{"sort_index":{index}}}}}"#
         ));
     }
 
@@ -100,11 +108,11 @@ impl<'a> Trace<'a> {
         rows.into_keys().zip(self.home + 1..).collect()
     }
 
-    /// When an event is drawn: the loop's time, and a microsecond for each event before it.
+    /// When an event is drawn: the loop's time, and for each event before it two microseconds. The viewers see no less than one.
     fn at(&self, place: usize) -> Micros {
         let events = self.layout.timeline.events();
         let time = events.get(place).or(events.last()).map(|event| event.time);
-        Micros(time.unwrap_or_default().as_nanos() + place as u128 * 1000)
+        Micros(time.unwrap_or_default().as_nanos() + place as u128 * 2 * MICRO)
     }
 
     /// When a column begins, or would.
@@ -119,12 +127,12 @@ impl<'a> Trace<'a> {
     /// When a column is over: with its last event, and so that there is something to see.
     fn end(&self, column: usize) -> Micros {
         let last = self.layout.columns[column].events.end - 1;
-        Micros(self.at(last).0 + 900)
+        Micros(self.at(last).0 + MICRO)
     }
 
     fn slice(&mut self, track: (u64, u64), name: &str, from: Micros, to: Micros, args: &str) {
         let (process, track) = track;
-        let (name, length) = (Json(name), Micros(to.0.saturating_sub(from.0)));
+        let (name, length) = (Json(name), Micros(to.0 - from.0));
         self.entries.push(format!(
             r#"{{"ph":"X","pid":{process},"tid":{track},"ts":{from},"dur":{length},"name":{name},"args":{{{args}}}}}"#
         ));
@@ -178,12 +186,14 @@ impl<'a> Trace<'a> {
         self.layout.runner(self.layout.column_of[place])
     }
 
-    /// When a state begins: its own step has to be over.
+    /// When a state begins: its own step has to be over, if one was taken.
     fn edge(&self, task: u64, span: &Span<'_>) -> Micros {
         let column = self.layout.column_of[span.from];
-        match span.state {
-            State::Running => self.begin(column),
-            _ if self.runner(span.from) == Some(task) => self.end(column),
+        match self.layout.columns[column].who {
+            Who::Step { task: own, why } if own == task => match (span.state, why) {
+                (State::Running, _) | (_, Why::Never) => self.begin(column),
+                _ => self.end(column),
+            },
             _ => self.at(span.from),
         }
     }
@@ -229,7 +239,8 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// An arrow within the same moment: both its ends lie in a slice, of the one who did it and of the one that it was done to.
+    /// An arrow within one moment. It stands a little behind the event, so that both ends are well inside of one slice: of the one who did
+    /// it, and of the state that the other is in from then on.
     fn arrow(&mut self, place: usize, event: &Event, kind: &str) {
         let (Some(to), runner) = (event.task, self.runner(place)) else {
             return;
@@ -239,13 +250,16 @@ impl<'a> Trace<'a> {
         if from == to {
             return;
         }
-        let at = self.at(place);
+        let at = Micros(self.at(place).0 + MICRO / 2);
         let cause = self.layout.cause(place);
-        let args = cause.map(|cause| format!(r#""cause":{}"#, Json(&cause)));
-        let args = args.unwrap_or_default();
+        let cause = cause.map(|cause| format!(r#""cause":{}"#, Json(&cause)));
         let name = Json(kind);
-        for (phase, track) in [("s", from), ("f", to)] {
-            let binding = if phase == "f" { r#","bp":"e""# } else { "" };
+        // An argument at both ends is one too many: trace viewers say so.
+        let ends = [
+            ("s", from, "", cause.unwrap_or_default()),
+            ("f", to, r#","bp":"e""#, String::new()),
+        ];
+        for (phase, track, binding, args) in ends {
             self.entries.push(format!(
                 r#"{{"ph":"{phase}"{binding},"id":{place},"pid":{TASKS},"tid":{track},"ts":{at},"cat":{name},"name":{name},"args":{{{args}}}}}"#
             ));
@@ -270,7 +284,7 @@ struct Micros(u128);
 
 impl Display for Micros {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{:03}", self.0 / 1000, self.0 % 1000)
+        write!(f, "{}.{:03}", self.0 / MICRO, self.0 % MICRO)
     }
 }
 
@@ -290,224 +304,5 @@ impl Display for Json<'_> {
             }
         }
         f.write_str("\"")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::by_hand::*;
-    use std::{collections::BTreeMap, fmt::Debug, iter::Peekable, str::Chars};
-
-    #[derive(Debug, Clone, PartialEq)]
-    enum Value {
-        Text(String),
-        Number(f64),
-        List(Vec<Value>),
-        Object(BTreeMap<String, Value>),
-    }
-
-    impl Value {
-        fn get(&self, key: &str) -> &Value {
-            match self {
-                Value::Object(entries) => &entries[key],
-                other => panic!("no object: {other:?}"),
-            }
-        }
-
-        fn text(&self, key: &str) -> &str {
-            match self.get(key) {
-                Value::Text(text) => text,
-                other => panic!("{key} is {other:?}"),
-            }
-        }
-
-        fn number(&self, key: &str) -> f64 {
-            match self.get(key) {
-                Value::Number(number) => *number,
-                other => panic!("{key} is {other:?}"),
-            }
-        }
-    }
-
-    /// As much of JSON as a trace has. Panics where it is none.
-    fn parse(json: &str) -> Value {
-        let mut left = json.chars().peekable();
-        let value = value(&mut left);
-        assert_eq!(left.collect::<String>().trim(), "");
-        value
-    }
-
-    fn value(left: &mut Peekable<Chars<'_>>) -> Value {
-        match next(left) {
-            '"' => Value::Text(text(left)),
-            '[' => Value::List(members(left, ']', value)),
-            '{' => {
-                let entry = |left: &mut Peekable<Chars<'_>>| {
-                    assert_eq!(next(left), '"');
-                    let key = text(left);
-                    assert_eq!(next(left), ':');
-                    (key, value(left))
-                };
-                Value::Object(members(left, '}', entry).into_iter().collect())
-            }
-            first => {
-                let mut number = String::from(first);
-                while let Some(c) = left.next_if(|c| c.is_ascii_digit() || *c == '.') {
-                    number.push(c);
-                }
-                Value::Number(number.parse().expect("a number"))
-            }
-        }
-    }
-
-    fn next(left: &mut Peekable<Chars<'_>>) -> char {
-        left.find(|c| !c.is_whitespace()).expect("more of it")
-    }
-
-    fn members<T>(
-        left: &mut Peekable<Chars<'_>>,
-        end: char,
-        member: impl Fn(&mut Peekable<Chars<'_>>) -> T,
-    ) -> Vec<T> {
-        let mut members = Vec::new();
-        while left.next_if(|c| c.is_whitespace()).is_some() {}
-        if left.next_if_eq(&end).is_some() {
-            return members;
-        }
-        loop {
-            members.push(member(left));
-            match next(left) {
-                ',' => {}
-                c => {
-                    assert_eq!(c, end);
-                    return members;
-                }
-            }
-        }
-    }
-
-    fn text(left: &mut Peekable<Chars<'_>>) -> String {
-        let mut text = String::new();
-        loop {
-            match left.next().expect("a quote at the end") {
-                '"' => return text,
-                '\\' => match left.next().expect("what is escaped") {
-                    'n' => text.push('\n'),
-                    'u' => {
-                        let code: String = left.take(4).collect();
-                        let code = u32::from_str_radix(&code, 16).expect("four digits");
-                        text.push(char::from_u32(code).expect("a character"));
-                    }
-                    c => {
-                        assert!("\"\\".contains(c));
-                        text.push(c);
-                    }
-                },
-                c => {
-                    assert!(c >= ' ', "{c:?} stands in a string");
-                    text.push(c);
-                }
-            }
-        }
-    }
-
-    fn entries(json: &str) -> Vec<Value> {
-        match parse(json).get("traceEvents") {
-            Value::List(entries) => entries.clone(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn of_phase(entries: &[Value], phase: &str) -> Vec<Value> {
-        let entries = entries.iter();
-        let found = entries.filter(|entry| entry.text("ph") == phase);
-        found.cloned().collect()
-    }
-
-    fn tenths(entry: &Value) -> (i64, i64) {
-        let from = (entry.number("ts") * 10.0).round() as i64;
-        (from, from + (entry.number("dur") * 10.0).round() as i64)
-    }
-
-    #[test]
-    fn a_track_per_task_with_its_steps_and_waits() {
-        let entries = entries(&handoff().to_chrome_json());
-        let clerk = of_phase(&entries, "X");
-        let mut clerk: Vec<_> = clerk
-            .iter()
-            .filter(|slice| slice.number("tid") == 3.0)
-            .collect();
-        clerk.sort_by_key(|slice| tenths(slice));
-        let names: Vec<_> = clerk.iter().map(|slice| slice.text("name")).collect();
-        assert_eq!(
-            names,
-            [
-                "ready", "step", "Lock-1", "ready", "step", "200ms", "ready", "step"
-            ]
-        );
-        assert_eq!(
-            clerk[2].get("args").text("ended"),
-            "woken by Task-2 through Lock-1"
-        );
-    }
-
-    #[test]
-    fn slices_of_a_track_stand_one_behind_the_other() {
-        for timeline in [handoff(), trouble(), crowd(5, 9)] {
-            let mut tracks: BTreeMap<u64, Vec<(i64, i64)>> = BTreeMap::new();
-            for slice in of_phase(&entries(&timeline.to_chrome_json()), "X") {
-                let track = slice.number("tid") as u64;
-                tracks.entry(track).or_default().push(tenths(&slice));
-            }
-            for (track, mut slices) in tracks {
-                slices.sort_unstable();
-                let crossing = slices.windows(2).find(|pair| pair[0].1 > pair[1].0);
-                assert_eq!(crossing, None, "in track {track}");
-            }
-        }
-    }
-
-    #[test]
-    fn an_arrow_has_two_ends_and_each_is_in_a_slice() {
-        for timeline in [handoff(), trouble(), crowd(5, 9)] {
-            let entries = entries(&timeline.to_chrome_json());
-            let (from, to) = (of_phase(&entries, "s"), of_phase(&entries, "f"));
-            let ids =
-                |ends: &[Value]| -> Vec<f64> { ends.iter().map(|end| end.number("id")).collect() };
-            assert_eq!(ids(&from), ids(&to));
-            assert!(!from.is_empty());
-            let slices = of_phase(&entries, "X");
-            for end in from.iter().chain(&to) {
-                let at = (end.number("ts") * 10.0).round() as i64;
-                let mut around = slices.iter().filter(|slice| {
-                    let (from, to) = tenths(slice);
-                    slice.get("tid") == end.get("tid") && (from..=to).contains(&at)
-                });
-                assert!(around.next().is_some(), "{end:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn notes_and_failures_are_instants_whatever_they_say() {
-        let entries = entries(&trouble().to_chrome_json());
-        let instants = of_phase(&entries, "i");
-        let names: Vec<_> = instants
-            .iter()
-            .map(|instant| instant.text("name"))
-            .collect();
-        assert!(names.contains(&"I <want> the \"db\""));
-        assert!(names.contains(&"departure: it goes first"));
-        assert!(
-            names
-                .iter()
-                .any(|name| name.starts_with("failure: deadlock: Task-1"))
-        );
-    }
-
-    #[test]
-    fn an_empty_timeline_is_a_trace_too() {
-        let entries = entries(&super::Timeline::default().to_chrome_json());
-        assert_eq!(of_phase(&entries, "X"), []);
     }
 }

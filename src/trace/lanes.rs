@@ -6,7 +6,7 @@ use super::{
     story::short,
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fmt::{self, Display, Formatter},
     ops::Range,
 };
@@ -198,7 +198,11 @@ struct Block<'a> {
     cell: usize,
     /// The events that happened in them.
     events: Range<usize>,
-    holdings: Vec<&'a Holding<'a>>,
+    /// What is held meanwhile: by each task, and in each row of each primitive.
+    of_task: HashMap<u64, Vec<&'a Holding<'a>>>,
+    of_row: HashMap<(&'a str, usize), Vec<&'a Holding<'a>>>,
+    /// Where each task is cancelled by another.
+    cancels: HashMap<u64, Vec<usize>>,
 }
 
 impl<'a> Block<'a> {
@@ -213,16 +217,41 @@ impl<'a> Block<'a> {
         starts.push(x);
         let all = &lanes.layout.columns;
         let events = all[columns.start].events.start..all[columns.end - 1].events.end;
-        let holdings = lanes.layout.holdings.iter();
-        let holdings =
-            holdings.filter(|holding| holding.from < events.end && events.start <= holding.to);
-        Self {
+        let mut block = Self {
             layout: lanes.layout,
-            holdings: holdings.collect(),
             columns,
             starts,
             cell: lanes.cell,
             events,
+            of_task: HashMap::new(),
+            of_row: HashMap::new(),
+            cancels: HashMap::new(),
+        };
+        block.look_up();
+        block
+    }
+
+    /// Sorts by lanes what has to be found for each: of a thousand tasks, none should be looked for in all.
+    fn look_up(&mut self) {
+        let events = &self.events;
+        let holdings = self.layout.holdings.iter();
+        for holding in
+            holdings.filter(|holding| holding.from < events.end && events.start <= holding.to)
+        {
+            self.of_task.entry(holding.task).or_default().push(holding);
+            let row = (holding.what, holding.row);
+            self.of_row.entry(row).or_default().push(holding);
+        }
+        for place in self.events.clone() {
+            let event = &self.layout.timeline.events()[place];
+            let by_another = |task: &u64| self.runner(place) != Some(*task);
+            if !matches!(event.kind, EventKind::CancelRequested { .. }) {
+                continue;
+            }
+            if let Some(task) = event.task.filter(by_another) {
+                let x = self.start(place);
+                self.cancels.entry(task).or_default().push(x);
+            }
         }
     }
 
@@ -328,16 +357,8 @@ impl<'a> Block<'a> {
                 put(&mut lane, from + 1, &label);
             }
         }
-        for column in &self.layout.columns[self.columns.clone()] {
-            for place in column.events.clone() {
-                let event = &self.layout.timeline.events()[place];
-                if event.task == Some(task)
-                    && matches!(event.kind, EventKind::CancelRequested { .. })
-                    && self.runner(place) != Some(task)
-                {
-                    lane[self.start(place)] = '×';
-                }
-            }
+        for x in self.cancels.get(&task).into_iter().flatten() {
+            lane[*x] = '×';
         }
         lane
     }
@@ -373,7 +394,7 @@ impl<'a> Block<'a> {
 
     /// Doubles the line while the task holds something.
     fn thicken(&self, line: &mut [char], task: u64, at: usize) {
-        for holding in self.holdings.iter().filter(|holding| holding.task == task) {
+        for holding in self.of_task.get(&task).into_iter().flatten() {
             let held = self.start(holding.from)..self.end(holding.to);
             for (x, c) in line.iter_mut().enumerate() {
                 if held.contains(&(at + x)) {
@@ -389,8 +410,7 @@ impl<'a> Block<'a> {
 
     fn held(&self, what: &str, row: usize) -> Vec<char> {
         let mut lane = self.blank();
-        let holdings = self.holdings.iter();
-        for holding in holdings.filter(|holding| holding.what == what && holding.row == row) {
+        for holding in self.of_row.get(&(what, row)).into_iter().flatten() {
             let (from, to) = (self.start(holding.from), self.end(holding.to));
             if from >= to {
                 continue;
@@ -446,26 +466,31 @@ impl<'a> Story<'a> {
     }
 
     /// What is to be said of a column: first where it departs from the usual, then what happened, then what was noted and failed.
+    /// What an explorer does to a task is a departure, and is said once.
     fn lines(&self, column: &Column) -> Vec<(String, String)> {
         let layout = self.lanes.layout;
-        let told = match column.who {
-            Who::Step { task, .. } => layout.title(task).to_owned(),
-            Who::Timer(_) => "(timer)".to_owned(),
-            Who::Outside => "(loop)".to_owned(),
+        let (who, from_outside) = match column.who {
+            Who::Step { task, .. } => (layout.title(task), false),
+            Who::Timer(_) => ("(timer)", false),
+            Who::Outside => ("(loop)", true),
         };
-        let told = [(told, layout.tell(column))];
+        let mut told = layout.tell(column);
+        let told_already = from_outside && !told.is_empty();
         let mut before = Vec::new();
         let mut after = Vec::new();
         for event in &layout.timeline.events()[column.events.clone()] {
             let who = event.task.map_or("", |task| layout.title(task)).to_owned();
             match &event.kind {
+                EventKind::Departed { .. } if told_already && event.task.is_some() => {
+                    told.insert_str(0, "!! ");
+                }
                 EventKind::Departed { text } => before.push((who, format!("!! {text}"))),
                 EventKind::Note { text } => after.push((who, format!("note: {text}"))),
                 EventKind::Failed { text } => after.push((who, format!("FAILED: {text}"))),
                 _ => {}
             }
         }
-        let told = told.into_iter().filter(|(_, told)| !told.is_empty());
+        let told = (!told.is_empty()).then(|| (who.to_owned(), told));
         before.into_iter().chain(told).chain(after).collect()
     }
 }

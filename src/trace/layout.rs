@@ -4,7 +4,11 @@
 //! meanwhile happened in it, in order. A place in the picture is therefore the index of an event.
 
 use super::{Cause, Event, EventKind, Finish, Requester, Timeline, Wait, story};
-use std::{collections::HashMap, ops::Range, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::Range,
+    time::Duration,
+};
 
 #[derive(Debug)]
 pub(super) struct Layout<'a> {
@@ -113,6 +117,10 @@ impl<'a> Layout<'a> {
     }
 }
 
+pub(super) const DROPPED: EventKind = EventKind::Finished {
+    how: Finish::Dropped,
+};
+
 /// The other who did it to the event's task: a task that ends, too, wakes those who wait for that.
 pub(super) fn doer(kind: &EventKind) -> Option<u64> {
     match kind {
@@ -147,8 +155,7 @@ struct Draft<'a> {
     /// Why each task's next step will be taken.
     why: Vec<Why>,
     ready: usize,
-    /// Free rows and open holdings of each primitive.
-    rows: HashMap<&'a str, Vec<Option<usize>>>,
+    held: HashMap<&'a str, Held>,
 }
 
 impl<'a> Draft<'a> {
@@ -169,7 +176,7 @@ impl<'a> Draft<'a> {
             failed: false,
             departures: 0,
             ready: 0,
-            rows: HashMap::new(),
+            held: HashMap::new(),
         }
     }
 
@@ -183,12 +190,15 @@ impl<'a> Draft<'a> {
             (EventKind::Departed { .. }, _) => self.running,
             (EventKind::Note { .. } | EventKind::Failed { .. }, _) => self.departures == 0,
             _ if !same_turn || self.failed || self.departures > 0 => false,
+            _ if self.running => true,
+            // Who drops a task that stands still is the loop.
+            (&DROPPED, Some(Who::Step { .. })) => false,
             (kind, Some(Who::Step { task, .. })) => {
                 let by = match is_suffered(kind) {
                     true => doer(kind),
                     false => event.task,
                 };
-                self.running || by == Some(task)
+                by == Some(task)
             }
             (kind, Some(Who::Timer(task))) => event.task == Some(task) && doer(kind).is_none(),
             (kind, Some(Who::Outside)) => doer(kind).is_none(),
@@ -336,12 +346,8 @@ impl<'a> Draft<'a> {
     }
 
     fn hold(&mut self, task: u64, what: &'a str, place: usize) {
-        let rows = self.rows.entry(what).or_default();
-        let row = rows.iter().position(Option::is_none).unwrap_or_else(|| {
-            rows.push(None);
-            rows.len() - 1
-        });
-        rows[row] = Some(self.layout.holdings.len());
+        let number = self.layout.holdings.len();
+        let row = self.held.entry(what).or_default().open(task, number);
         self.layout.holdings.push(Holding {
             task,
             what,
@@ -351,19 +357,15 @@ impl<'a> Draft<'a> {
         });
     }
 
-    /// Ends the task's own holding, or else the oldest: anybody may release. Of a semaphore more may be given back than was taken.
+    /// Of a semaphore more may be given back than was taken.
     fn give_back(&mut self, task: Option<u64>, what: &str, place: usize) {
-        let Some(rows) = self.rows.get_mut(what) else {
+        let Some(held) = self.held.get_mut(what) else {
             return;
         };
-        let holdings = &mut self.layout.holdings;
-        let open = rows.iter_mut().filter(|row| row.is_some());
-        let oldest = open.min_by_key(|row| {
-            let holding = row.expect("only those");
-            (Some(holdings[holding].task) != task, holding)
-        });
-        if let Some(holding) = oldest.and_then(Option::take) {
-            holdings[holding].to = place;
+        if let Some(number) = held.oldest(task) {
+            let holding = &mut self.layout.holdings[number];
+            holding.to = place;
+            held.close(holding, number);
         }
     }
 
@@ -374,6 +376,37 @@ impl<'a> Draft<'a> {
             *column = (*column).min(last);
         }
         self.layout
+    }
+}
+
+/// What is held of one primitive, by the holdings' numbers: the older, the lower. A semaphore may have given out thousands of permits.
+#[derive(Debug, Default)]
+struct Held {
+    open: BTreeSet<usize>,
+    by_task: BTreeSet<(u64, usize)>,
+    free_rows: BTreeSet<usize>,
+}
+
+impl Held {
+    /// Returns its row: the first that is free.
+    fn open(&mut self, task: u64, number: usize) -> usize {
+        let all_taken = self.open.len();
+        self.open.insert(number);
+        self.by_task.insert((task, number));
+        self.free_rows.pop_first().unwrap_or(all_taken)
+    }
+
+    /// The task's own, or else the oldest of all: anybody may release.
+    fn oldest(&self, task: Option<u64>) -> Option<usize> {
+        let own = task.and_then(|task| self.by_task.range((task, 0)..=(task, usize::MAX)).next());
+        own.map(|(_, number)| *number)
+            .or(self.open.first().copied())
+    }
+
+    fn close(&mut self, holding: &Holding<'_>, number: usize) {
+        self.open.remove(&number);
+        self.by_task.remove(&(holding.task, number));
+        self.free_rows.insert(holding.row);
     }
 }
 
@@ -439,6 +472,13 @@ mod tests {
             )
             .tasks(1);
         assert_eq!(columns(&Layout::of(&run)), [(0, Some(1), 3), (0, None, 1)]);
+    }
+
+    #[test]
+    fn a_task_is_dropped_by_the_loop_also_right_behind_its_step() {
+        let run = ByHand::default().step(1, [], waits("Event-1"));
+        let run = run.event(1, DROPPED).tasks(1);
+        assert_eq!(columns(&Layout::of(&run)), [(0, Some(1), 2), (0, None, 1)]);
     }
 
     #[test]

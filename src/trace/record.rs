@@ -72,8 +72,4 @@ impl Pilot for Recorder {
         }
         Ok(())
     }
-
-    fn wait(&mut self, home: &Loop, _: &mut Stepping<'_, '_>) -> Result<()> {
-        home.wait_until_ready()
-    }
 }

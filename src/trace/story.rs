@@ -2,7 +2,7 @@
 
 use super::{
     Cause, Event, EventKind, Finish, Requester, Timeline, Wait,
-    layout::{Column, Layout, Who, Why},
+    layout::{Column, DROPPED, Layout, Who, Why},
 };
 use std::{collections::HashMap, time::Duration};
 
@@ -231,10 +231,6 @@ impl Layout<'_> {
         })
     }
 }
-
-const DROPPED: EventKind = EventKind::Finished {
-    how: Finish::Dropped,
-};
 
 /// Whether the two are one deed done to two.
 fn goes_together(one: &Event, next: &Event) -> bool {

@@ -130,8 +130,7 @@ fn the_smallest_failure_reads_from_its_departure_to_its_end() {
             "(loop)       Task-1 created",
             "Task-1       begins: creates Task-2, Task-3; waits for Task-2",
             "Task-2       begins: acquires Semaphore-1; waits until 1ms",
-            "Task-2       !! it is cancelled",
-            "(loop)       the explorer cancels Task-2",
+            "(loop)       !! the explorer cancels Task-2",
             "Task-3       begins: waits for Semaphore-1",
             "Task-2       cancelled by the explorer: gets Cancelled; ends cancelled; wakes Task-1",
             "Task-1       Task-2 has ended: waits for Task-3",
@@ -254,7 +253,8 @@ async fn act(world: World, script: Rc<Vec<Vec<Deed>>>, own: usize) -> Result<()>
     Ok(())
 }
 
-fn any_run() -> impl Strategy<Value = Timeline> {
+/// Any program of a few tasks that do everything to each other.
+pub(crate) fn any_run() -> impl Strategy<Value = Timeline> {
     let script = prop::collection::vec(prop::collection::vec(deed(), 0..8), 1..6);
     script.prop_map(|script| {
         let script = Rc::new(script);
@@ -291,7 +291,5 @@ proptest! {
         let svg = timeline.to_svg();
         prop_assert!(svg.len() < 30_000);
         prop_assert_eq!(&svg, &timeline.clone().to_svg());
-        let json = timeline.to_chrome_json();
-        prop_assert_eq!(json.matches(r#"{"ph":"s""#).count(), json.matches(r#"{"ph":"f""#).count());
     }
 }

@@ -189,7 +189,7 @@ impl<'a> Picture<'a> {
             });
         }
         if let Detail::Turns { fold } = self.detail {
-            bars = fold_bars(bars, fold * self.turn_width());
+            bars = fold_bars(bars, fold * self.turn_width);
         }
         pen.open_group(49.0);
         for bar in &bars {
@@ -385,7 +385,9 @@ impl<'a> Picture<'a> {
         for (n, mark) in (1..).zip(self.marks()) {
             let task = mark.event.task.map(|task| self.layout.title(task));
             let who = task.map_or(String::new(), |task| format!(", {task}"));
-            let note = format!("turn {}{who}: {}", mark.event.turn, mark.text);
+            // The turn that it is drawn in: a failure may be written down when the next one has begun.
+            let turn = self.layout.columns[self.layout.column_of[mark.place]].turn;
+            let note = format!("turn {turn}{who}: {}", mark.text);
             pen.badge(mark.class, 16.0, y - 4.0, n, "");
             for line in pen::lines(&note, room) {
                 pen.text("", 30.0, y, &line);

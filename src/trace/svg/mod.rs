@@ -64,27 +64,55 @@ impl Timeline {
     #[must_use]
     pub fn to_svg(&self) -> String {
         let layout = Layout::of(self);
-        let turns = count_turns(&layout.columns) as f64;
         let bytes = BYTES.max(layout.tasks.len() * BYTES_PER_TASK);
-        // Of many thousands of turns, no bar can stand for less than a good many.
-        let least = (turns / 500.0).floor();
-        let mut detail = match layout.columns.len() {
-            0..=COLUMNS => Detail::Whole,
-            _ => Detail::Turns { fold: least },
-        };
-        loop {
-            let svg = Picture::new(&layout, detail).draw();
-            detail = match detail {
-                _ if svg.len() <= bytes => return svg,
-                Detail::Whole => Detail::Terse,
-                Detail::Terse => Detail::Turns { fold: least },
-                Detail::Turns { fold } if fold > turns => return svg,
-                Detail::Turns { fold } => Detail::Turns {
-                    fold: (fold * 1.4).max(0.3),
-                },
-            };
+        first_that_fits(&layout, bytes, |detail| {
+            Picture::new(&layout, detail).draw()
+        })
+    }
+}
+
+/// Draws with all the detail that there is room for.
+fn first_that_fits(
+    layout: &Layout<'_>,
+    bytes: usize,
+    mut draw: impl FnMut(Detail) -> String,
+) -> String {
+    let folds = folds(count_turns(&layout.columns) as f64);
+    let (finest, coarser) = folds.split_first().expect("there is one");
+    let tries = [
+        Detail::Whole,
+        Detail::Terse,
+        Detail::Turns { fold: *finest },
+    ];
+    let long = layout.columns.len() > COLUMNS;
+    for detail in tries.into_iter().skip(if long { 2 } else { 0 }) {
+        let svg = draw(detail);
+        if svg.len() <= bytes {
+            return svg;
         }
     }
+    // The more steps in a bar, the smaller the picture: it is looked for by halves, since of a thousand tasks each takes its time.
+    let mut fits = None;
+    let _ = coarser.partition_point(|fold| {
+        let svg = draw(Detail::Turns { fold: *fold });
+        let too_large = svg.len() > bytes;
+        if !too_large {
+            fits = Some(svg);
+        }
+        too_large
+    });
+    fits.unwrap_or_else(|| {
+        let fold = *folds.last().expect("there is one");
+        draw(Detail::Turns { fold })
+    })
+}
+
+/// How many turns may be apart that are drawn as one bar: from few to all of them.
+fn folds(turns: f64) -> Vec<f64> {
+    // Of many thousands of turns, no bar can stand for less than a good many.
+    let least = (turns / 500.0).floor();
+    let more = |fold: &f64| (*fold <= turns).then(|| (fold * 1.4).max(0.3));
+    std::iter::successors(Some(least), more).collect()
 }
 
 /// How much is drawn.
@@ -109,6 +137,8 @@ struct Picture<'a> {
     gaps: usize,
     /// Where the last column ends.
     right: f64,
+    /// How wide a turn is, gaps included.
+    turn_width: f64,
     /// The primitives, in the order of their first use: each has a colour.
     primitives: Vec<&'a str>,
     numbers: HashMap<&'a str, usize>,
@@ -141,6 +171,7 @@ impl<'a> Picture<'a> {
                 .filter(|column| column.gap.is_some())
                 .count(),
             right: 0.0,
+            turn_width: 0.0,
             numbers: primitives.iter().copied().zip(0..).collect(),
             primitives,
             lanes: Vec::new(),
@@ -163,11 +194,10 @@ impl<'a> Picture<'a> {
     fn place_columns(&mut self) {
         let columns = &self.layout.columns;
         let by_step = (860.0 / columns.len().max(1) as f64).clamp(8.0, 44.0);
-        let turns = || columns.chunk_by(|one, next| one.turn == next.turn);
-        let count = turns().count().max(1) as f64;
+        let count = count_turns(columns).max(1) as f64;
         let by_turn = (1000.0 / count).clamp(4.0_f64.min(TURNS_WIDTH / count), 24.0);
         let mut x = self.gutter;
-        for turn in turns() {
+        for turn in columns.chunk_by(|one, next| one.turn == next.turn) {
             let width = match self.by_turn() {
                 true => by_turn / turn.len() as f64,
                 false => by_step,
@@ -179,6 +209,7 @@ impl<'a> Picture<'a> {
             }
         }
         self.right = x;
+        self.turn_width = (x - self.gutter) / count;
     }
 
     /// A gap has room for its label, but in a long run.
@@ -195,7 +226,7 @@ impl<'a> Picture<'a> {
         for (slot, mut strips) in strips.into_iter().enumerate() {
             let mut bars = self.bars(slot);
             if let Detail::Turns { fold } = self.detail {
-                let apart = fold * self.turn_width();
+                let apart = fold * self.turn_width;
                 bars = fold_bars(bars, apart);
                 strips = fold_strips(strips, apart, fold >= WHATEVER);
             }
@@ -204,11 +235,6 @@ impl<'a> Picture<'a> {
             y += BAR + rows as f64 * (STRIP + 1.0) + SPACE;
         }
         self.bottom = y - SPACE / 2.0;
-    }
-
-    fn turn_width(&self) -> f64 {
-        let turns = count_turns(&self.layout.columns).max(1);
-        (self.right - self.gutter) / turns as f64
     }
 
     /// Where an event is: in its column, at its place among the others.
@@ -521,6 +547,20 @@ mod tests {
         assert!(steps(20, 100) < 30_000, "{}", steps(20, 100));
         assert!(steps(2, 110) < 30_000, "{}", steps(2, 110));
         assert!(steps(3, 3000) < 30_000, "{}", steps(3, 3000));
+    }
+
+    #[test]
+    fn a_long_run_is_drawn_a_few_times_at_the_most() {
+        let run = crowd(4, 2000);
+        let layout = super::Layout::of(&run);
+        for bytes in [0, super::BYTES, 1_000_000] {
+            let mut drawn = 0;
+            super::first_that_fits(&layout, bytes, |detail| {
+                drawn += 1;
+                super::Picture::new(&layout, detail).draw()
+            });
+            assert!(drawn <= 8, "{drawn} times for {bytes} bytes");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn run_alone_parks() {
     );
     assert_eq!(
         files_with(&["wait_until_ready", "turn_until_stopped"]),
-        files(["event_loop/mod.rs", "trace/record.rs"])
+        files(["event_loop/mod.rs"])
     );
 }
 

@@ -9,11 +9,11 @@ use crate::{
     testing::scaffold::or_too_late,
 };
 
-#[test]
-fn has_one_permit_for_three() {
-    hold(&one_blow(), |probe| async move {
-        let (desks, room) = (Semaphore::new(1), room(&probe, 1));
-        let users = [(); 3].map(|()| {
+/// So many users of so many desks, each for a turn.
+fn serve<const USERS: usize>(permits: usize) {
+    hold(&one_blow(), move |probe| async move {
+        let (desks, room) = (Semaphore::new(permits), room(&probe, permits));
+        let users = [(); USERS].map(|()| {
             let (desks, room) = (desks.clone(), room.clone());
             create_task(async move {
                 let _desk = desks.enter().await?;
@@ -22,27 +22,19 @@ fn has_one_permit_for_three() {
             })
         });
         join(users).await?;
-        assert_idle(&desks, "<Semaphore [unlocked, value:1]>");
+        assert_idle(&desks, &format!("<Semaphore [unlocked, value:{permits}]>"));
         Ok(())
     });
 }
 
 #[test]
+fn has_one_permit_for_three() {
+    serve::<3>(1);
+}
+
+#[test]
 fn has_two_permits_for_four() {
-    hold(&one_blow(), |probe| async move {
-        let (desks, room) = (Semaphore::new(2), room(&probe, 2));
-        let users = [(); 4].map(|()| {
-            let (desks, room) = (desks.clone(), room.clone());
-            create_task(async move {
-                let _desk = desks.enter().await?;
-                let _inside = room.enter();
-                turns(1).await
-            })
-        });
-        join(users).await?;
-        assert_idle(&desks, "<Semaphore [unlocked, value:2]>");
-        Ok(())
-    });
+    serve::<4>(2);
 }
 
 #[test]
