@@ -11,7 +11,7 @@
 //!
 //! The lowest occupied level holds the next timers, in its lowest occupied slot. If these are few, they are read through. Else the
 //! slot is *split*: its timers are dealt out over 64 slots below it, which become the level below when time gets there.
-//! So a timer moves at most once per level, and only down, and the earliest is found without looking at a crowd. Nothing
+//! So a timer goes down at most once per level, and the earliest is found without looking through a crowd again and again. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
 //! A new timer lies in a slot apart, and goes to its level when the wheel has to be looked at. Most timeouts are taken
@@ -308,8 +308,8 @@ impl<P: Copy> Wheel<P> {
         Some(Duration::from_nanos(earliest))
     }
 
-    /// The first of the list that holds the earliest deadline, unless that is far, and whether the others of the list have the same.
-    /// A crowd is split on the way there.
+    /// The first of the list that holds the earliest deadline, and whether the others of the list have the same. A crowd that was
+    /// asked before is split on the way there. `None` if all timers are far.
     fn front(&mut self) -> Option<(TimerKey, bool)> {
         self.place_new();
         let (mut slot, mut level) = self.lowest()?;
