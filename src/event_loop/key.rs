@@ -88,6 +88,10 @@ keys! {
     QueueKey
     /// Names a timer until it is cancelled or its handle has run.
     TimerKey
+    /// Names a slot of the timer wheel.
+    SlotKey
+    /// Names 64 of them together.
+    NodeKey
 }
 
 kept_as_numbers! { TaskKey TimerKey }

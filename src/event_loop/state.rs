@@ -153,11 +153,11 @@ impl State {
     }
 
     fn begin_next_timed_turn(&mut self, clock: &Clock) -> bool {
-        let Some(deadline) = self.wheel.earliest().filter(|_| clock.jumps()) else {
+        if !clock.jumps() {
             return false;
-        };
+        }
         if self.ready.is_empty() {
-            clock.jump(deadline);
+            self.wheel.earliest().map(|deadline| clock.jump(deadline));
         }
         self.begin_turn_at(clock.now());
         true

@@ -4,13 +4,14 @@
 //! digit in which its deadline differs from `elapsed`, in the *slot* that this digit names:
 //!
 //! ```text
-//! level 2   | 64 slots of 4.096 µs each |     a slot is a list of timers
+//! level 2   | 64 slots of 4.096 µs each |     a slot is a list of timers, in no order
 //! level 1   | 64 slots of 64 ns each    |
 //! level 0   | 64 slots of 1 ns each     |     all timers of a slot are due at the same instant
 //! ```
 //!
-//! The lowest occupied level holds the next timers, in its lowest occupied slot. When time gets there, the
-//! slot is dealt out over the levels below, so a timer moves at most once per level, and only down. Nothing
+//! The lowest occupied level holds the next timers, in its lowest occupied slot. If these are few, they are read through. Else the
+//! slot is *split*: its timers are dealt out over 64 slots below it, which become the level below when time gets there.
+//! So a timer goes down at most once per level, and the earliest is found without looking through a crowd again and again. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
 //! A new timer lies in a slot apart, and goes to its level when the wheel has to be looked at. Most timeouts are taken
@@ -18,26 +19,24 @@
 //!
 //! asyncio keeps a binary heap, `BaseEventLoop._scheduled`, in which equal deadlines come out in any order.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+    time::Duration,
+};
 
-use super::{arena::Arena, key::TimerKey};
+use super::{
+    arena::Arena,
+    key::{NodeKey, SlotKey, TimerKey},
+};
 
 const DIGIT: u32 = 6;
 const SLOTS: usize = 1 << DIGIT;
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
-/// Where new timers lie: the only slot of a level of its own, above all others.
-const NEW: usize = LEVELS * SLOTS;
-
-/// Where a timer stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// In this slot, those of all levels counted through.
-    Slot(u16),
-    /// Its handle stands in the ready queue.
-    Due,
-    /// Cancelled while its handle stood in the ready queue.
-    Dead,
-}
+/// The node where new timers lie, all in its first slot: a level of its own, above all others.
+const NEW: usize = LEVELS;
+/// So many timers of a slot are read through every time that somebody asks for the earliest. More are once, and then split.
+const FEW: usize = 16;
 
 /// Two of them fill a line of the cache.
 #[derive(Debug)]
@@ -45,37 +44,55 @@ struct Timer<P> {
     /// See [`instant`].
     deadline: u64,
     number: u64,
-    payload: P,
-    place: Place,
+    /// What it is for. `None` if it was cancelled when its handle stood in the ready queue.
+    payload: Option<P>,
+    /// The slot that it lies in. `None` once its handle stands in the ready queue.
+    slot: Option<SlotKey>,
     previous: Option<TimerKey>,
     next: Option<TimerKey>,
 }
 
+/// Timers, or if they were many, 64 slots below this one in their place.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     first: Option<TimerKey>,
-    last: Option<TimerKey>,
+    below: Option<NodeKey>,
+}
+
+/// What 64 slots have in common, a level's or those below a slot. Those of node `n` are the ones from `64 * n` on, and the
+/// first nodes are the levels.
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    /// Invariant: bit `n` is set if and only if slot `n` is not empty.
+    occupied: u64,
+    /// Bit `n` is set if slot `n` was read through, though crowded: the next time it is split.
+    read: u64,
+    /// The slot that these are below. `None` for a level's own.
+    above: Option<SlotKey>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Wheel<P> {
     timers: Arena<Timer<P>>,
-    /// Those of all levels, from the lowest on, and `NEW`. Empty until the first timer: a loop that never sleeps never pays
-    /// for them.
+    /// Those of all nodes. Empty until the first timer: a loop that never sleeps never pays for them.
     slots: Vec<Slot>,
-    /// Invariant: bit `n` of a level's is set if and only if its slot `n` is not empty.
-    occupied_slots: [u64; LEVELS + 1],
-    /// Invariant: bit `n` is set if and only if level `n` is occupied.
+    nodes: Arena<Node>,
+    /// Invariant: bit `n` is set if and only if level `n` is occupied; the highest, if and only if a timer is far.
     occupied: u16,
     /// Invariant: no timer on a level is due before this instant, but those that were late when they came.
     elapsed: u64,
-    /// The earliest deadline, if it is known.
-    earliest: Option<u64>,
-    /// The deadlines that share the last instant.
-    far: HashMap<TimerKey, Duration>,
-    /// Reused by `expire`, to bring the timers of one slot into order.
-    due: Vec<(Duration, u64, TimerKey)>,
+    /// The earliest deadline, or zero if it is not known. Never a far one.
+    earliest: u64,
+    /// The timers that share the last instant. They lie in no slot.
+    far: BTreeMap<(Duration, u64), TimerKey>,
+    /// Their deadlines, and of those of them that are due.
+    far_deadlines: HashMap<TimerKey, Duration>,
+    /// Reused by `hand_out`, to bring the timers of one slot into order.
+    due: Vec<(u64, u64, TimerKey)>,
 }
+
+/// The bit of `occupied` for what is far.
+const FAR: u16 = 1 << (u16::BITS - 1);
 
 /// An instant as the wheel counts it. Deadlines more than 584 years away share the last one, and are told apart when it comes.
 #[inline]
@@ -86,16 +103,23 @@ fn instant(time: Duration) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
+/// The place of an instant among the slots of a node on this level.
+#[inline]
+fn digit(at: u64, level: usize) -> usize {
+    (at >> (DIGIT * level as u32)) as usize % SLOTS
+}
+
 impl<P: Copy> Wheel<P> {
     pub(crate) fn new() -> Self {
         Self {
             timers: Arena::new(),
             slots: Vec::new(),
-            occupied_slots: [0; LEVELS + 1],
+            nodes: Arena::new(),
             occupied: 0,
             elapsed: 0,
-            earliest: None,
-            far: HashMap::new(),
+            earliest: 0,
+            far: BTreeMap::new(),
+            far_deadlines: HashMap::new(),
             due: Vec::new(),
         }
     }
@@ -114,27 +138,44 @@ impl<P: Copy> Wheel<P> {
     #[inline]
     pub(crate) fn insert(&mut self, deadline: Duration, number: u64, payload: P) -> TimerKey {
         if self.slots.is_empty() {
-            self.slots.resize(NEW + 1, Slot::default());
+            self.make_levels();
         }
         let at = instant(deadline);
-        if self.occupied == 0 || self.earliest.is_some_and(|earliest| at < earliest) {
-            self.earliest = Some(at);
+        if self.occupied == 0 || at < self.earliest {
+            self.earliest = at;
         }
-        let previous = self.slots[NEW].last;
-        let timer = Timer {
+        let key = TimerKey::new(self.timers.insert(Timer {
             deadline: at,
             number,
-            payload,
-            place: Place::Slot(NEW as u16),
-            previous,
+            payload: Some(payload),
+            slot: None,
+            previous: None,
             next: None,
-        };
-        let key = TimerKey::new(self.timers.insert(timer));
+        }));
         if at == u64::MAX {
-            self.far.insert(key, deadline);
+            self.insert_far(key, deadline, number);
+        } else {
+            self.push(NEW * SLOTS, key);
         }
-        self.append(NEW, previous, key);
         key
+    }
+
+    #[cold]
+    fn make_levels(&mut self) {
+        for _ in 0..=NEW {
+            self.insert_node(None);
+        }
+    }
+
+    #[cold]
+    fn insert_far(&mut self, key: TimerKey, deadline: Duration, number: u64) {
+        if self.occupied == 0 {
+            self.earliest = 0;
+        }
+        self.occupied |= FAR;
+        self.far.insert((deadline, number), key);
+        self.far_deadlines.insert(key, deadline);
+        self.timers[key.index()].slot = Some(SlotKey::new(0));
     }
 
     /// Makes a timer that is due already: the caller puts its handle into the ready queue.
@@ -142,8 +183,8 @@ impl<P: Copy> Wheel<P> {
         let timer = Timer {
             deadline: 0,
             number: 0,
-            payload,
-            place: Place::Due,
+            payload: Some(payload),
+            slot: None,
             previous: None,
             next: None,
         };
@@ -153,74 +194,90 @@ impl<P: Copy> Wheel<P> {
     /// Cancels a timer. One whose handle stands in the ready queue stays until the handle's turn.
     pub(crate) fn cancel(&mut self, key: TimerKey) {
         let timer = &mut self.timers[key.index()];
-        match timer.place {
-            Place::Slot(slot) => {
-                let (deadline, previous, next) = (timer.deadline, timer.previous, timer.next);
-                if self.earliest == Some(deadline) {
-                    self.earliest = None;
-                }
-                self.unlink(slot.into(), previous, next);
-                self.free(key, deadline);
+        let Some(slot) = timer.slot else {
+            debug_assert!(timer.payload.is_some(), "a timer is cancelled once");
+            timer.payload = None;
+            return;
+        };
+        let (deadline, previous, next) = (timer.deadline, timer.previous, timer.next);
+        if deadline == u64::MAX {
+            self.take_far(key);
+        } else {
+            if self.earliest == deadline {
+                self.earliest = 0;
             }
-            Place::Due => timer.place = Place::Dead,
-            Place::Dead => debug_assert!(false, "a timer is cancelled once"),
+            self.unlink(slot.index(), previous, next);
         }
+        self.free(key, deadline);
     }
 
     /// What a due timer is for, unless it was cancelled. The timer stays.
     pub(crate) fn payload(&self, key: TimerKey) -> Option<P> {
-        let timer = &self.timers[key.index()];
-        (timer.place == Place::Due).then_some(timer.payload)
+        self.timers[key.index()].payload
     }
 
     /// When a timer is due.
     pub(crate) fn deadline(&self, key: TimerKey) -> Duration {
         match self.timers[key.index()].deadline {
-            u64::MAX => self.far[&key],
+            u64::MAX => self.far_deadlines[&key],
             deadline => Duration::from_nanos(deadline),
         }
     }
 
     /// Says anew what a timer is for.
     pub(crate) fn set_payload(&mut self, key: TimerKey, payload: P) {
-        self.timers[key.index()].payload = payload;
+        self.timers[key.index()].payload = Some(payload);
     }
 
     /// Forgets a timer whose handle has run.
     pub(crate) fn remove_due(&mut self, key: TimerKey) {
         let timer = &self.timers[key.index()];
-        debug_assert!(!matches!(timer.place, Place::Slot(_)), "its handle has run");
+        debug_assert!(timer.slot.is_none(), "its handle has run");
         self.free(key, timer.deadline);
     }
 
     #[inline]
     fn free(&mut self, key: TimerKey, deadline: u64) {
         if deadline == u64::MAX {
-            self.far.remove(&key);
+            self.far_deadlines.remove(&key);
         }
         self.timers.free(key.index());
     }
 
+    #[cold]
+    fn take_far(&mut self, key: TimerKey) {
+        let place = (self.far_deadlines[&key], self.timers[key.index()].number);
+        self.far.remove(&place);
+        if self.far.is_empty() {
+            self.occupied &= !FAR;
+        }
+    }
+
     /// What the timers of this deadline are for, which is the earliest, in the order in which they were made.
     pub(crate) fn due_at(&mut self, earliest: Duration) -> Vec<P> {
-        self.place_new();
         let mut due = Vec::new();
-        let mut next = self.slots[self.lowest()].first;
-        while let Some(key) = next {
-            let timer = &self.timers[key.index()];
-            if self.deadline(key) == earliest {
-                due.push((timer.number, timer.payload));
+        if let Some((first, _)) = self.front() {
+            let mut next = Some(first);
+            while let Some(key) = next {
+                let timer = &self.timers[key.index()];
+                if timer.deadline == instant(earliest) {
+                    due.push((timer.number, timer.payload));
+                }
+                next = timer.next;
             }
-            next = timer.next;
+        } else {
+            let far = self.far.iter();
+            let due_then = far.take_while(|&(&(deadline, _), _)| deadline == earliest);
+            due.extend(due_then.map(|(&(_, number), &key)| (number, self.payload(key))));
         }
         due.sort_unstable_by_key(|&(number, _)| number);
-        due.into_iter().map(|(_, payload)| payload).collect()
+        due.into_iter().filter_map(|(_, payload)| payload).collect()
     }
 
     /// Begins at zero again, if no timer is left. Says whether it did.
     pub(crate) fn rewind(&mut self) -> bool {
         self.elapsed = 0;
-        self.earliest = None;
+        self.earliest = 0;
         self.timers.is_empty()
     }
 
@@ -230,93 +287,142 @@ impl<P: Copy> Wheel<P> {
         if self.occupied == 0 {
             return None;
         }
-        match self.earliest.unwrap_or_else(|| self.find_earliest()) {
-            u64::MAX => self.earliest_far(),
+        match self.earliest {
+            0 => self.find_earliest(),
             earliest => Some(Duration::from_nanos(earliest)),
         }
     }
 
-    fn find_earliest(&mut self) -> u64 {
-        self.place_new();
+    fn find_earliest(&mut self) -> Option<Duration> {
+        let Some((first, is_instant)) = self.front() else {
+            return self.far.keys().next().map(|&(deadline, _)| deadline);
+        };
         let mut earliest = u64::MAX;
-        let mut next = self.slots[self.lowest()].first;
+        let mut next = Some(first);
         while let Some(key) = next {
             let timer = &self.timers[key.index()];
             earliest = earliest.min(timer.deadline);
-            next = timer.next;
+            next = timer.next.filter(|_| !is_instant);
         }
-        self.earliest = Some(earliest);
-        earliest
+        self.earliest = earliest;
+        Some(Duration::from_nanos(earliest))
     }
 
-    /// The same if all that are left share the last instant.
-    #[cold]
-    fn earliest_far(&self) -> Option<Duration> {
-        self.far
-            .iter()
-            .filter(|(key, _)| matches!(self.timers[key.index()].place, Place::Slot(_)))
-            .map(|(_, &deadline)| deadline)
-            .min()
+    /// The first of the list that holds the earliest deadline, and whether the others of the list have the same. A crowd that was
+    /// asked before is split on the way there. `None` if all timers are far.
+    fn front(&mut self) -> Option<(TimerKey, bool)> {
+        self.place_new();
+        let (mut slot, mut level) = self.lowest()?;
+        loop {
+            match self.slots[slot] {
+                Slot {
+                    below: Some(below), ..
+                } => {
+                    level -= 1;
+                    slot = self.lowest_of(below.index());
+                }
+                Slot {
+                    first: Some(first), ..
+                } => {
+                    if level == 0 || !self.is_crowded(first) || self.is_read_first(slot) {
+                        let late_come_here = self.timers[first.index()].deadline <= self.elapsed;
+                        return Some((first, level == 0 && !late_come_here));
+                    }
+                    self.split(slot, level);
+                }
+                Slot { .. } => unreachable!("it is occupied"),
+            }
+        }
     }
 
     /// Takes every timer with `deadline <= now` out of its slot, in the order of deadlines, ties as they were made.
     #[inline]
     pub(crate) fn expire(&mut self, now: Duration, due: impl FnMut(TimerKey)) {
         let until = instant(now);
-        if self.earliest.is_none_or(|earliest| earliest <= until) {
+        if self.earliest <= until {
             self.hand_out_until(until, now, due);
         }
     }
 
     fn hand_out_until(&mut self, until: u64, now: Duration, mut due: impl FnMut(TimerKey)) {
         self.place_new();
-        self.earliest = None;
-        while self.occupied != 0 {
-            let slot = self.lowest();
-            let list = self.slots[slot];
+        self.earliest = 0;
+        while let Some((slot, level)) = self.lowest() {
+            let Slot { first, below } = self.slots[slot];
             // The only timer of its slot needs no other level to be in order.
-            if let Some(key) = list.first.filter(|_| list.first == list.last) {
-                let timer = &mut self.timers[key.index()];
-                if timer.deadline > until {
+            if let Some((key, deadline)) = first.and_then(|first| self.is_alone(first)) {
+                if deadline > until {
                     // It stays where it is, and so does the present instant.
-                    self.earliest = Some(timer.deadline);
+                    self.earliest = deadline;
                     return;
                 }
-                if timer.deadline < u64::MAX {
-                    timer.place = Place::Due;
-                    self.take(slot);
-                    due(key);
-                    continue;
-                }
+                self.timers[key.index()].slot = None;
+                self.take(slot);
+                due(key);
+                continue;
             }
-            let start = self.start(slot);
+            let start = self.start(slot, level);
             if start > until {
                 break;
             }
             self.elapsed = start;
-            self.take(slot);
-            if slot >= SLOTS {
-                self.deal_out(list);
-            } else if self.hand_out(list, now, &mut due) {
-                break;
+            match below {
+                Some(below) => self.lower(slot, below, level),
+                None => {
+                    self.take(slot);
+                    self.nodes[level].read &= !(1 << (slot % SLOTS));
+                    match level {
+                        0 => self.hand_out(first, &mut due),
+                        _ => self.deal_out(first),
+                    }
+                }
             }
         }
         self.elapsed = self.elapsed.max(until);
+        if until == u64::MAX {
+            self.hand_out_far(now, &mut due);
+        }
+    }
+
+    /// Hands out the timers of a slot of one instant. Those that were late when they came may be due before it.
+    #[inline(never)]
+    fn hand_out(&mut self, mut next: Option<TimerKey>, due: &mut impl FnMut(TimerKey)) {
+        let mut batch = mem::take(&mut self.due);
+        while let Some(key) = next {
+            let timer = &mut self.timers[key.index()];
+            batch.push((timer.deadline, timer.number, key));
+            timer.slot = None;
+            next = timer.next;
+        }
+        batch.sort_unstable_by_key(|&(deadline, number, _)| (deadline, number));
+        batch.drain(..).for_each(|(.., key)| due(key));
+        self.due = batch;
+    }
+
+    #[cold]
+    fn hand_out_far(&mut self, now: Duration, due: &mut impl FnMut(TimerKey)) {
+        while let Some((&(deadline, _), &key)) = self.far.iter().next() {
+            if deadline > now {
+                break;
+            }
+            self.take_far(key);
+            self.timers[key.index()].slot = None;
+            due(key);
+        }
     }
 
     /// Puts the new timers where they belong.
     #[inline]
     fn place_new(&mut self) {
-        if self.occupied >> LEVELS != 0 {
-            let list = self.slots[NEW];
-            self.take(NEW);
-            self.deal_out(list);
+        if self.occupied & 1 << NEW != 0 {
+            let new = self.slots[NEW * SLOTS].first;
+            self.take(NEW * SLOTS);
+            self.deal_out(new);
         }
     }
 
-    /// Spreads the timers of a slot over the levels below.
-    fn deal_out(&mut self, list: Slot) {
-        let mut next = list.first;
+    /// Puts the timers of a list where they belong.
+    fn deal_out(&mut self, mut next: Option<TimerKey>) {
         while let Some(key) = next {
             let timer = &self.timers[key.index()];
             next = timer.next;
@@ -324,105 +430,188 @@ impl<P: Copy> Wheel<P> {
         }
     }
 
-    /// Hands out what is due of a slot of one instant. Says whether something was put back, which happens only to
-    /// deadlines that share the last instant.
-    fn hand_out(&mut self, list: Slot, now: Duration, due: &mut impl FnMut(TimerKey)) -> bool {
-        let mut batch = std::mem::take(&mut self.due);
-        let mut next = list.first;
-        while let Some(key) = next {
-            let timer = &self.timers[key.index()];
-            batch.push((self.deadline(key), timer.number, key));
-            next = timer.next;
-        }
-        batch.sort_unstable_by_key(|&(deadline, number, _)| (deadline, number));
-        let mut put_back = false;
-        for (deadline, _, key) in batch.drain(..) {
-            if deadline <= now {
-                self.timers[key.index()].place = Place::Due;
-                due(key);
-            } else {
-                put_back = true;
-                self.link(key, u64::MAX);
-            }
-        }
-        self.due = batch;
-        put_back
-    }
-
-    /// The lowest occupied slot of the lowest occupied level: what is due next, but for new timers.
+    /// The lowest occupied slot of the lowest occupied level: what is due next, but for new and far timers.
     #[inline]
-    fn lowest(&self) -> usize {
+    fn lowest(&self) -> Option<(usize, usize)> {
         let level = self.occupied.trailing_zeros() as usize;
-        level * SLOTS + self.occupied_slots[level].trailing_zeros() as usize
+        (level < LEVELS).then(|| (self.lowest_of(level), level))
     }
 
-    /// The first instant of a slot.
     #[inline]
-    fn start(&self, slot: usize) -> u64 {
-        let shift = DIGIT * (slot / SLOTS) as u32;
+    fn lowest_of(&self, node: usize) -> usize {
+        node * SLOTS + self.nodes[node].occupied.trailing_zeros() as usize
+    }
+
+    /// The first instant of a slot of a level.
+    #[inline]
+    fn start(&self, slot: usize, level: usize) -> u64 {
+        let shift = DIGIT * level as u32;
         // On the highest level, nothing is above.
         let below = ((SLOTS as u64) << shift).wrapping_sub(1);
         self.elapsed & !below | ((slot % SLOTS) as u64) << shift
     }
 
-    /// Puts a timer where its deadline belongs, behind those that are there.
+    /// Whether a crowd is read through for the first time.
+    fn is_read_first(&mut self, slot: usize) -> bool {
+        let (node, bit) = (&mut self.nodes[slot / SLOTS], 1 << (slot % SLOTS));
+        node.read ^= bit;
+        node.read & bit != 0
+    }
+
+    /// A timer and its deadline, if there is no other in its list.
+    #[inline]
+    fn is_alone(&self, key: TimerKey) -> Option<(TimerKey, u64)> {
+        let timer = &self.timers[key.index()];
+        timer.next.is_none().then_some((key, timer.deadline))
+    }
+
+    /// Whether the timers of a list are more than a few.
+    fn is_crowded(&self, first: TimerKey) -> bool {
+        let mut next = Some(first);
+        for _ in 0..FEW {
+            let Some(key) = next else { return false };
+            next = self.timers[key.index()].next;
+        }
+        next.is_some()
+    }
+
+    /// Deals the timers of a slot out over slots below it.
+    fn split(&mut self, slot: usize, level: usize) {
+        let node = self.insert_node(Some(SlotKey::new(slot)));
+        let mut next = self.slots[slot].first.take();
+        self.slots[slot].below = Some(node);
+        while let Some(key) = next {
+            let timer = &self.timers[key.index()];
+            next = timer.next;
+            self.push(node.index() * SLOTS + digit(timer.deadline, level - 1), key);
+        }
+    }
+
+    /// Makes what is below a slot of a level the level below, which is empty.
+    #[inline(never)]
+    fn lower(&mut self, slot: usize, below: NodeKey, level: usize) {
+        let mut occupied = self.nodes[below.index()].occupied;
+        while occupied != 0 {
+            let digit = occupied.trailing_zeros() as usize;
+            occupied &= occupied - 1;
+            let to = (level - 1) * SLOTS + digit;
+            let from = mem::take(&mut self.slots[below.index() * SLOTS + digit]);
+            if let Some(lower) = from.below {
+                self.nodes[lower.index()].above = Some(SlotKey::new(to));
+                self.slots[to].below = from.below;
+                self.mark_occupied(to);
+            }
+            let mut next = from.first;
+            while let Some(key) = next {
+                next = self.timers[key.index()].next;
+                self.push(to, key);
+            }
+        }
+        self.nodes.free(below.index());
+        self.slots[slot].below = None;
+        self.mark_empty(slot);
+    }
+
+    fn insert_node(&mut self, above: Option<SlotKey>) -> NodeKey {
+        let node = self.nodes.insert(Node {
+            occupied: 0,
+            read: 0,
+            above,
+        });
+        let slots = (node + 1) * SLOTS;
+        if self.slots.len() < slots {
+            self.slots.resize(slots, Slot::default());
+        }
+        NodeKey::new(node)
+    }
+
+    /// Puts a timer where its deadline belongs.
     #[inline]
     fn link(&mut self, key: TimerKey, at: u64) {
         // One that is late already stands in the slot of the present instant.
         let at = at.max(self.elapsed);
-        let level = ((at ^ self.elapsed) | 1).ilog2() / DIGIT;
-        let slot = level as usize * SLOTS + (at >> (DIGIT * level)) as usize % SLOTS;
-        let previous = self.slots[slot].last;
-        let timer = &mut self.timers[key.index()];
-        timer.place = Place::Slot(slot as u16);
-        timer.previous = previous;
-        timer.next = None;
-        self.append(slot, previous, key);
+        let mut level = (((at ^ self.elapsed) | 1).ilog2() / DIGIT) as usize;
+        let mut slot = level * SLOTS + digit(at, level);
+        while let Some(below) = self.slots[slot].below {
+            level -= 1;
+            slot = below.index() * SLOTS + digit(at, level);
+        }
+        self.push(slot, key);
     }
 
-    /// Has a slot, and the last one there, know who comes behind.
+    /// Puts a timer into a slot.
     #[inline]
-    fn append(&mut self, slot: usize, previous: Option<TimerKey>, key: TimerKey) {
-        self.slots[slot].last = Some(key);
-        match previous {
-            Some(previous) => self.timers[previous.index()].next = Some(key),
-            None => {
-                self.slots[slot].first = Some(key);
-                self.occupied_slots[slot / SLOTS] |= 1 << (slot % SLOTS);
-                self.occupied |= 1 << (slot / SLOTS);
-            }
+    fn push(&mut self, slot: usize, key: TimerKey) {
+        let next = self.slots[slot].first.replace(key);
+        let timer = &mut self.timers[key.index()];
+        timer.slot = Some(SlotKey::new(slot));
+        timer.previous = None;
+        timer.next = next;
+        match next {
+            Some(next) => self.timers[next.index()].previous = Some(key),
+            None => self.mark_occupied(slot),
         }
     }
 
+    #[inline]
+    fn mark_occupied(&mut self, slot: usize) {
+        let node = slot / SLOTS;
+        self.nodes[node].occupied |= 1 << (slot % SLOTS);
+        if node <= NEW {
+            self.occupied |= 1 << node;
+        }
+    }
+
+    /// Takes a timer out of its slot, in which it has these neighbours.
     #[inline]
     fn unlink(&mut self, slot: usize, previous: Option<TimerKey>, next: Option<TimerKey>) {
+        if let Some(next) = next {
+            self.timers[next.index()].previous = previous;
+        }
         match previous {
-            None => self.slots[slot].first = next,
             Some(previous) => self.timers[previous.index()].next = next,
-        }
-        match next {
-            None => self.slots[slot].last = previous,
-            Some(next) => self.timers[next.index()].previous = previous,
-        }
-        if previous.is_none() && next.is_none() {
-            self.mark_empty(slot);
+            None => {
+                self.slots[slot].first = next;
+                if next.is_none() {
+                    self.mark_empty(slot);
+                }
+            }
         }
     }
 
     /// Empties a slot.
     #[inline]
     fn take(&mut self, slot: usize) {
-        self.slots[slot] = Slot::default();
+        self.slots[slot].first = None;
         self.mark_empty(slot);
     }
 
+    /// A slot is empty now, and with it perhaps all of its node.
     #[inline]
     fn mark_empty(&mut self, slot: usize) {
-        let level = slot / SLOTS;
-        self.occupied_slots[level] &= !(1 << (slot % SLOTS));
-        if self.occupied_slots[level] == 0 {
-            self.occupied &= !(1 << level);
+        let node = &mut self.nodes[slot / SLOTS];
+        node.occupied &= !(1 << (slot % SLOTS));
+        if node.occupied == 0 {
+            self.mark_empty_node(slot / SLOTS);
         }
+    }
+
+    /// The node is a level, or below a slot, which is empty then as well.
+    #[inline]
+    fn mark_empty_node(&mut self, node: usize) {
+        if node <= NEW {
+            self.occupied &= !(1 << node);
+        } else {
+            self.free_node(node);
+        }
+    }
+
+    #[inline(never)]
+    fn free_node(&mut self, node: usize) {
+        let above = self.nodes[node].above.expect("it is below a slot").index();
+        self.nodes.free(node);
+        self.slots[above].below = None;
+        self.mark_empty(above);
     }
 }
 
@@ -435,11 +624,15 @@ mod tests {
     enum Op {
         /// A timer this far ahead, with a number taken now, or taken earlier by this many others.
         Insert(u64, u64),
+        /// So many timers, the first one this far ahead, and as far again from one to the next.
+        Crowd(u64, u64),
         Cancel(usize),
         /// Time goes on by so much.
         Advance(u64),
         /// Time goes on to the earliest deadline.
         Jump,
+        /// The next timers are taken back one by one, and somebody asks for the earliest each time.
+        CancelNext(usize),
     }
 
     fn op() -> impl Strategy<Value = Op> {
@@ -452,7 +645,9 @@ mod tests {
         ];
         prop_oneof![
             4 => (delay.clone(), 0..3u64).prop_map(|(delay, late)| Op::Insert(delay, late)),
+            1 => (1..80u64, delay.clone()).prop_map(|(many, apart)| Op::Crowd(many, apart)),
             2 => any::<usize>().prop_map(Op::Cancel),
+            1 => (1..40usize).prop_map(Op::CancelNext),
             1 => delay.prop_map(|delay| Op::Advance(delay / 2)),
             2 => Just(Op::Jump),
         ]
@@ -460,7 +655,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn hands_out_what_a_sorted_list_would(ops in proptest::collection::vec((op(), any::<bool>()), 1..200)) {
+        fn hands_out_what_a_sorted_list_would(ops in proptest::collection::vec((op(), any::<bool>()), 1..100)) {
             let mut wheel = Wheel::new();
             let mut model: Vec<(Duration, u64, usize, TimerKey)> = Vec::new();
             let mut now = Duration::ZERO;
@@ -470,7 +665,7 @@ mod tests {
                 match op {
                     Op::Insert(delay, late) => {
                         let deadline = now.saturating_add(Duration::from_nanos(delay) * if delay == u64::MAX { 9 } else { 1 });
-                        let number = (tag as u64 + 4) * 8 - late * 9;
+                        let number = ((tag as u64 + 4) * 8 - late * 9) << 32;
                         let key = wheel.insert(deadline, number, tag);
                         model.push((deadline, number, tag, key));
                     }
@@ -479,6 +674,23 @@ mod tests {
                         wheel.cancel(key);
                     }
                     Op::Cancel(_) => {}
+                    Op::Crowd(many, apart) => {
+                        for at in 1..=many {
+                            let deadline = now.saturating_add(Duration::from_nanos(apart) * at as u32);
+                            let number = (tag as u64 + 4) * 8;
+                            // Equal ones have numbers in another order than they came.
+                            let number = (number << 32) + at * 37 % 83;
+                            let key = wheel.insert(deadline, number, tag);
+                            model.push((deadline, number, tag, key));
+                        }
+                    }
+                    Op::CancelNext(many) => {
+                        model.sort_by_key(|&(deadline, number, ..)| (deadline, number));
+                        for (deadline, .., key) in model.drain(..many.min(model.len())) {
+                            prop_assert_eq!(wheel.earliest(), Some(deadline));
+                            wheel.cancel(key);
+                        }
+                    }
                     Op::Advance(by) => now += Duration::from_nanos(by),
                     Op::Jump => now = wheel.earliest().unwrap_or(now).max(now),
                 }

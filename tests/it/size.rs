@@ -5,8 +5,8 @@
 use crate::{kit::*, scene::now};
 use futures::{FutureExt, StreamExt, future::join_all, stream::FuturesUnordered};
 use soloop::{
-    Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Task, create_task,
-    wait_for,
+    Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Task, Turn, create_task,
+    sleep, wait_for,
 };
 use std::{
     cell::Cell,
@@ -15,6 +15,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     rc::Rc,
+    time::Duration,
 };
 
 const MANY: usize = 100_000;
@@ -423,5 +424,41 @@ mod one_primitive {
             Ok(sum)
         });
         assert_eq!(result.unwrap(), MANY * (MANY - 1) / 2);
+    }
+}
+
+/// Whoever is due next is cancelled, and each time the host is told how long it may sleep then.
+mod taken_back_in_the_order_of_deadlines {
+    use super::*;
+
+    fn taken_back(delay: impl Fn(u32) -> Duration) {
+        let mut event_loop = EventLoop::with_clock(|| Duration::ZERO);
+        let sleepers: Vec<_> = (0..MANY as u32)
+            .map(|at| event_loop.create_task(sleep(delay(at))))
+            .collect();
+        for (at, sleeper) in (0..).zip(&sleepers) {
+            let told = event_loop.turn();
+            assert!(
+                matches!(told, Turn::SleepUntil(deadline) if deadline == delay(at)),
+                "{told:?} for {at}"
+            );
+            sleeper.cancel();
+        }
+        assert!(matches!(event_loop.turn(), Turn::Empty));
+    }
+
+    #[test]
+    fn a_hundred_thousand_that_are_near_each_other() {
+        taken_back(|at| Duration::from_secs(60) + Duration::from_nanos(10) * at);
+    }
+
+    #[test]
+    fn a_hundred_thousand_that_are_equal() {
+        taken_back(|_| Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_hundred_thousand_that_never_come() {
+        taken_back(|_| Duration::MAX);
     }
 }
