@@ -72,7 +72,6 @@ impl Layout<'_> {
                 EventKind::Finished { .. } => event.task.map(Cause::Task),
                 EventKind::CancelRequested { .. } => Some(Cause::Cancel),
                 EventKind::TimerFired => Some(Cause::Timer),
-                EventKind::Woken { .. } => at_hand,
                 _ => None,
             };
         }
@@ -135,9 +134,7 @@ impl Layout<'_> {
         Some(match (own, &event.kind) {
             (true, _) => told,
             // By nobody in particular: its guard was dropped with the loop's tasks.
-            (false, EventKind::Released { what }) if event.task.is_none() => {
-                format!("{what} is released")
-            }
+            (false, EventKind::Released { what }) => format!("{what} is released"),
             (false, &DROPPED) => format!("drops {them}"),
             (false, _) => format!("{them} {told}"),
         })
