@@ -399,3 +399,56 @@ impl Random {
         (self.next() >> 33) % n
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_branches_are_noted_than_there_is_room_for() {
+        let two = [Action::Cancel(1), Action::Cancel(2)];
+        let noted = |room, times| {
+            let mut branching = Branching {
+                room,
+                ..Branching::default()
+            };
+            (0..times).for_each(|at| branching.depart(at, &two, 0));
+            (0..times).for_each(|at| branching.choose(at, 3, 0));
+            let Branching {
+                departing,
+                choosing,
+                ..
+            } = &branching;
+            (departing.len(), choosing.len(), branching.was_cut)
+        };
+        assert_eq!(
+            [noted(4, 1), noted(4, 2), noted(4, 3), noted(3, 2)],
+            [(2, 2, false), (4, 4, false), (4, 4, true), (3, 3, true)]
+        );
+    }
+
+    /// Each kind of branch has the room to itself.
+    #[test]
+    fn choices_are_cut_where_departures_are_not() {
+        let mut branching = Branching {
+            room: 2,
+            ..Branching::default()
+        };
+        branching.choose(0, 4, 0);
+        assert_eq!((branching.choosing.len(), branching.was_cut), (2, true));
+    }
+
+    /// The first numbers after `1`, as any other xorshift64* makes them.
+    #[test]
+    fn random_numbers_are_those_of_xorshift() {
+        let mut random = Random(1);
+        assert_eq!(
+            [random.next(), random.next(), random.next()],
+            [
+                0x47E4_CE4B_896C_DD1D,
+                0xABCF_A6A8_E079_651D,
+                0xB9D1_0D8F_EB73_1F57
+            ]
+        );
+    }
+}

@@ -536,6 +536,13 @@ mod tests {
     }
 
     #[test]
+    fn it_says_who_waits_for_ever() {
+        let svg = trouble().to_svg();
+        let title = "<title>Task-1 waits for Task-3, turn 4: for ever</title>";
+        assert!(svg.contains(title), "{svg}");
+    }
+
+    #[test]
     fn light_and_dark_know_the_same_signs() {
         let (light, dark) = super::drawing::STYLE.split_once("@media").unwrap();
         let fills = |style: &str| -> Vec<String> {

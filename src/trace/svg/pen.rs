@@ -216,6 +216,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_is_filled_to_its_end() {
+        assert_eq!(lines("one two six", 7), ["one two", "six"]);
+        assert_eq!(lines("one two six", 6), ["one", "two", "six"]);
+    }
+
+    #[test]
+    fn of_many_lines_eight_are_shown() {
+        assert_eq!(lines(&"so\n".repeat(8), 9), ["so"; 8]);
+        let cut = lines(&"so\n".repeat(9), 9);
+        assert_eq!((cut.len(), cut[8].as_str()), (9, "…"));
+    }
+
+    #[test]
     fn lines_break_between_words() {
         assert_eq!(
             lines("one two three\nextraordinary", 9),

@@ -110,6 +110,27 @@ fn is_cut_exactly_when_there_are_more_runs_than_it_may_make() {
     );
 }
 
+/// There is room for all of them from the first run on.
+#[test]
+fn is_cut_likewise_when_every_run_branches_off_from_the_first() {
+    let cut_at = |n| {
+        let by_order = Explorer::new().reorder(1).max_runs(n).explore(three_steps);
+        let by_choice = Explorer::new().max_runs(n).explore(|probe| async move {
+            let _ = probe.choose(4);
+            Ok(())
+        });
+        [by_order, by_choice].map(|report| told(&report))
+    };
+    assert_eq!(
+        [3, 4, 5].map(cut_at),
+        [
+            ["cut after 3", "cut after 3"],
+            ["complete after 4", "complete after 4"],
+            ["complete after 4", "complete after 4"]
+        ]
+    );
+}
+
 /// With choices, runs of one level wait beside those of the next.
 #[test]
 fn is_cut_likewise_when_some_runs_are_by_choice() {
