@@ -44,7 +44,8 @@ async fn works(probe: Probe, pool: Semaphore, log: Lock) -> Result<()> {
     sleep(MILLIS).await?;
     let _held = log.enter().await?;
     if probe.choose(3) > 0 {
-        probe.note("a line\nand one that is so long that it has to be broken somewhere in the middle, between two of its words");
+        probe.note("a line\nand one that is so long that it has to be broken somewhere in the middle, between two of its words, and again, since a \
+                     picture is a good deal wider than a terminal, and this is more than its width");
     }
     sleep(4 * MILLIS).await
 }

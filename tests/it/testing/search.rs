@@ -3,14 +3,17 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
+    future::pending,
     rc::Rc,
     time::Duration,
 };
 
+use futures::poll;
 use proptest::{collection::vec, prelude::*};
 use soloop::{
     Result, create_task, sleep,
     testing::{Explorer, FailureKind, Probe, Report},
+    wrap_future,
 };
 
 use super::{told, two_tasks, yields};
@@ -131,6 +134,18 @@ fn is_cut_likewise_when_every_run_branches_off_from_the_first() {
     );
 }
 
+/// A later run may have more of them than the first.
+#[test]
+fn is_cut_likewise_when_a_later_run_branches_off_more_often() {
+    let cut_at = |n| {
+        told(&Explorer::new().max_runs(n).explore(|probe| async move {
+            let _ = probe.choose(2) == 1 && probe.choose(10) == 1;
+            Ok(())
+        }))
+    };
+    assert_eq!([10, 11].map(cut_at), ["cut after 10", "complete after 11"]);
+}
+
 /// With choices, runs of one level wait beside those of the next.
 #[test]
 fn is_cut_likewise_when_some_runs_are_by_choice() {
@@ -229,4 +244,15 @@ fn what_a_run_leaks_is_no_part_of_the_next() {
     });
     assert_eq!(names.into_inner(), BTreeSet::from(["Task-4".to_owned()]));
     assert_eq!(told(&report), format!("complete after {}", report.runs));
+}
+
+/// Nor is a wait that nobody will ever end.
+#[test]
+fn what_a_run_waits_for_for_ever_is_no_part_of_the_next() {
+    let report = Explorer::new().reorder(9).explore(|_| async {
+        let waiting = Box::leak(Box::new(Box::pin(wrap_future(pending::<()>()))));
+        assert!(poll!(waiting).is_pending());
+        two_tasks().await
+    });
+    assert!(report.complete, "{}", told(&report));
 }
