@@ -91,8 +91,6 @@ pub(super) struct Course {
     pub(super) cancel_points: u32,
     /// What does not fit.
     pub(super) misfit: Option<Misfit>,
-    /// The run is over, and has nothing to decide any more.
-    over: bool,
 }
 
 /// The branches of a run.
@@ -156,7 +154,6 @@ impl Course {
             departed: Vec::new(),
             cancel_points: 0,
             misfit: None,
-            over: false,
         }
     }
 
@@ -216,9 +213,6 @@ impl Course {
     /// Whether this decision needs to know what can be done at it.
     #[inline]
     pub(super) fn wants_options(&self) -> bool {
-        if self.over {
-            return false;
-        }
         let wants = match &self.guide {
             Guide::Script { departures, taken } => {
                 self.branching.is_some() && *taken == departures.len()
@@ -234,9 +228,6 @@ impl Course {
     /// Decides what to do, of these options, in place of what asyncio would.
     #[inline]
     pub(super) fn decide(&mut self, options: &[Action]) -> Option<Action> {
-        if self.over {
-            return None;
-        }
         let at = self.at;
         self.at += 1;
         if let Guide::Script { departures, taken } = &self.guide {
@@ -309,7 +300,7 @@ impl Course {
 
     /// Decides a question of the test's own.
     pub(super) fn choose(&mut self, n: usize) -> usize {
-        if n == 1 || self.over {
+        if n == 1 {
             return 0;
         }
         self.see(n as u64);
@@ -351,10 +342,7 @@ impl Course {
 
     /// A course that has nothing to decide any more.
     pub(super) fn over() -> Self {
-        Self {
-            over: true,
-            ..Self::script(Vec::new(), Limits::NONE)
-        }
+        Self::script(Vec::new(), Limits::NONE)
     }
 
     /// What of the script was not done when the run was over.

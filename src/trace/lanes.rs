@@ -392,9 +392,6 @@ impl<'a> Block<'a> {
         let holdings = self.holdings.iter();
         for holding in holdings.filter(|holding| holding.what == what && holding.row == row) {
             let (from, to) = (self.start(holding.from), self.end(holding.to));
-            if from >= to {
-                continue;
-            }
             let bar = &mut lane[from..to];
             bar.fill('═');
             bar[0] = '╞';

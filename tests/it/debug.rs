@@ -280,6 +280,10 @@ fn of_an_explorer_are_its_limits_and_of_a_probe_its_name() {
         printed.contains("cancels: 3") && printed.contains("max_steps: 70"),
         "{printed}"
     );
+    assert_eq!(
+        format!("{:?}", Explorer::default()),
+        format!("{:?}", Explorer::new())
+    );
     explorer.check(|probe| async move {
         assert_eq!(format!("{probe:?}"), "Probe");
         Ok(())

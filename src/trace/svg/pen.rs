@@ -202,8 +202,8 @@ mod tests {
     #[test]
     fn text_is_escaped() {
         assert_eq!(
-            escaped("<a href=\"b\">\n&\u{1b}"),
-            "&lt;a href=&quot;b&quot;&gt; &amp;\u{fffd}"
+            escaped("<a href=\"b\">\n&\u{1b}\u{ffff}"),
+            "&lt;a href=&quot;b&quot;&gt; &amp;\u{fffd}\u{fffd}"
         );
     }
 

@@ -28,7 +28,7 @@ fn trouble() -> Timeline {
         });
         create_task(async { Err::<(), _>(Error::Value("<so>".into())) });
         let late = wait_for(Event::new().wait(), 3 * MILLIS).await;
-        probe.note(format_args!("{late:?}\tat \u{1}last"));
+        probe.note(format_args!("{late:?}\tat \u{1}\\last"));
         workers[1].cancel();
         stop.set();
         sleep(2 * MILLIS).await?;

@@ -274,6 +274,39 @@ fn a_choice_that_is_none_any_more_says_where() {
     }
 }
 
+/// The step goes on, and what is next to be decided is not.
+#[test]
+fn a_choice_that_is_none_any_more_says_so_before_time_passes() {
+    let outcome = replay("sl1:1?9", |probe| async move {
+        let _ = probe.choose(3);
+        sleep(Duration::from_secs(1)).await?;
+        panic!("a second has passed")
+    });
+    let message = brief(outcome.failure).unwrap().2;
+    assert!(
+        message.ends_with("at decision 1: 1?9 cannot be done there"),
+        "{message}"
+    );
+}
+
+/// A search meets the answer that was there before.
+#[test]
+fn a_program_that_has_a_choice_less_now_and_then_is_told() {
+    let runs = Cell::new(0);
+    let report = Explorer::new().explore(|probe| {
+        let run = runs.replace(runs.get() + 1);
+        async move {
+            let _ = probe.choose(if run == 2 { 2 } else { 3 });
+            Ok(())
+        }
+    });
+    assert_eq!(
+        brief(report.failure).unwrap().2,
+        "uncontrolled nondeterminism: by decision 1 the run had become another one, though nothing was done in another \
+         way: the body depends on something else than the schedule"
+    );
+}
+
 /// While time passes nobody can go first, and no deadline passes early.
 #[test]
 fn while_everybody_waits_there_is_no_other_handle() {
