@@ -311,14 +311,13 @@ impl Loop {
 
     /// How things stand for a host that was left idle and comes back although nothing has happened: a turn would be empty.
     fn still_idle(&self) -> Option<Turn> {
-        if !self.inbox.is_idle() || self.inbox.is_rung() {
+        // Whoever rings or makes something ready takes the idleness away.
+        if !self.inbox.is_idle() {
             return None;
         }
-        let (alive, ready, deadline) =
-            self.open(|state| (state.alive, !state.ready.is_empty(), state.wheel.earliest()));
+        let (alive, deadline) = self.open(|state| (state.alive, state.wheel.earliest()));
         let awaited = self.inbox.can_be_woken();
         match deadline {
-            _ if ready => None,
             _ if alive == 0 => Some(Turn::Empty),
             Some(deadline) if self.clock.jumps() || deadline <= self.now() => None,
             Some(deadline) => Some(Turn::SleepUntil(deadline)),

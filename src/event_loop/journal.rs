@@ -118,9 +118,3 @@ impl Drop for Journal {
         JOURNALS.fetch_sub(1, Ordering::Relaxed);
     }
 }
-
-impl std::fmt::Debug for Journal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} events", self.events.len())
-    }
-}

@@ -711,10 +711,10 @@ impl Loop {
         match self.outlook() {
             Outlook::Ready => {}
             Outlook::Until(deadline) if self.clock.jump(deadline) => {}
-            Outlook::Until(deadline) => match deadline.checked_sub(self.now()) {
-                Some(left) if !left.is_zero() => self.inbox.park(Some(left)),
-                _ => {}
-            },
+            Outlook::Until(deadline) => {
+                let left = deadline.saturating_sub(self.now());
+                self.inbox.park(Some(left));
+            }
             Outlook::Awaited => self.inbox.park(None),
             Outlook::Stuck => return Err(Error::Deadlock(Arc::new(self.deadlock_report()))),
         }

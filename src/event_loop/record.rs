@@ -204,8 +204,13 @@ impl State {
             EventKind::Yielded
         } else {
             let awaited = self.awaited(slot.youngest, slot.last_step);
-            let on = awaited.into_iter().map(|waiter| self.wait_of(waiter));
-            EventKind::Suspended { on: on.collect() }
+            let waits = awaited.into_iter().map(|waiter| self.wait_of(waiter));
+            let mut on: Vec<_> = waits.collect();
+            if on.is_empty() {
+                // It is not ours, and nobody has wrapped it.
+                on.push(trace::Wait::Foreign);
+            }
+            EventKind::Suspended { on }
         };
         self.write(Some(task), kind);
     }

@@ -91,8 +91,6 @@ pub(super) struct Course {
     pub(super) cancel_points: u32,
     /// What does not fit.
     pub(super) misfit: Option<Misfit>,
-    /// The run is over, and has nothing to decide any more.
-    over: bool,
 }
 
 /// The branches of a run.
@@ -156,7 +154,6 @@ impl Course {
             departed: Vec::new(),
             cancel_points: 0,
             misfit: None,
-            over: false,
         }
     }
 
@@ -216,9 +213,6 @@ impl Course {
     /// Whether this decision needs to know what can be done at it.
     #[inline]
     pub(super) fn wants_options(&self) -> bool {
-        if self.over {
-            return false;
-        }
         let wants = match &self.guide {
             Guide::Script { departures, taken } => {
                 self.branching.is_some() && *taken == departures.len()
@@ -234,9 +228,6 @@ impl Course {
     /// Decides what to do, of these options, in place of what asyncio would.
     #[inline]
     pub(super) fn decide(&mut self, options: &[Action]) -> Option<Action> {
-        if self.over {
-            return None;
-        }
         let at = self.at;
         self.at += 1;
         if let Guide::Script { departures, taken } = &self.guide {
@@ -309,7 +300,7 @@ impl Course {
 
     /// Decides a question of the test's own.
     pub(super) fn choose(&mut self, n: usize) -> usize {
-        if n == 1 || self.over {
+        if n == 1 {
             return 0;
         }
         self.see(n as u64);
@@ -351,10 +342,7 @@ impl Course {
 
     /// A course that has nothing to decide any more.
     pub(super) fn over() -> Self {
-        Self {
-            over: true,
-            ..Self::script(Vec::new(), Limits::NONE)
-        }
+        Self::script(Vec::new(), Limits::NONE)
     }
 
     /// What of the script was not done when the run was over.
@@ -397,5 +385,58 @@ impl Random {
     /// A number below `n`.
     pub(super) fn below(&mut self, n: u64) -> u64 {
         (self.next() >> 33) % n
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_branches_are_noted_than_there_is_room_for() {
+        let two = [Action::Cancel(1), Action::Cancel(2)];
+        let noted = |room, times| {
+            let mut branching = Branching {
+                room,
+                ..Branching::default()
+            };
+            (0..times).for_each(|at| branching.depart(at, &two, 0));
+            (0..times).for_each(|at| branching.choose(at, 3, 0));
+            let Branching {
+                departing,
+                choosing,
+                ..
+            } = &branching;
+            (departing.len(), choosing.len(), branching.was_cut)
+        };
+        assert_eq!(
+            [noted(4, 1), noted(4, 2), noted(4, 3), noted(3, 2)],
+            [(2, 2, false), (4, 4, false), (4, 4, true), (3, 3, true)]
+        );
+    }
+
+    /// Each kind of branch has the room to itself.
+    #[test]
+    fn choices_are_cut_where_departures_are_not() {
+        let mut branching = Branching {
+            room: 2,
+            ..Branching::default()
+        };
+        branching.choose(0, 4, 0);
+        assert_eq!((branching.choosing.len(), branching.was_cut), (2, true));
+    }
+
+    /// The first numbers after `1`, as any other xorshift64* makes them.
+    #[test]
+    fn random_numbers_are_those_of_xorshift() {
+        let mut random = Random(1);
+        assert_eq!(
+            [random.next(), random.next(), random.next()],
+            [
+                0x47E4_CE4B_896C_DD1D,
+                0xABCF_A6A8_E079_651D,
+                0xB9D1_0D8F_EB73_1F57
+            ]
+        );
     }
 }

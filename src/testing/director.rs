@@ -96,9 +96,9 @@ impl Pilot for Director<'_> {
     fn wait(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
         match home.outlook() {
             Outlook::Ready => Ok(()),
-            Outlook::Until(_) => self.stand_still(home, stepping, true),
+            Outlook::Until(_) => self.stand_still(home, stepping),
             Outlook::Awaited | Outlook::Stuck if self.probe.has_settlers() => {
-                self.stand_still(home, stepping, false)
+                self.stand_still(home, stepping)
             }
             // The world is closed: nobody outside has a waker.
             Outlook::Awaited | Outlook::Stuck => Err(self.deadlock(home)),
@@ -174,12 +174,7 @@ impl Director<'_> {
     }
 
     /// Nothing is ready: somebody has waited for that, or a deadline is next. Until then, something else may happen.
-    fn stand_still(
-        &mut self,
-        home: &Loop,
-        stepping: &mut Stepping<'_, '_>,
-        has_deadline: bool,
-    ) -> Result<()> {
+    fn stand_still(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
         let wants_options = {
             let mut course = self.probe.course().borrow_mut();
             home.look(|state| see_state(&mut course, state, 0));
@@ -191,11 +186,11 @@ impl Director<'_> {
         }
         match self.decide() {
             Ok((None, _)) if self.probe.settle(home) => Ok(()),
-            Ok((None, _)) if has_deadline => {
+            // If neither is there any more, that is a deadlock when it is looked at again.
+            Ok((None, _)) => {
                 home.pass_deadline();
                 Ok(())
             }
-            Ok((None, _)) => Err(self.deadlock(home)),
             Ok((Some(action @ Action::PassDeadline), at)) => Err(self.impossible(home, action, at)),
             Ok((Some(action), at)) => self.interfere(home, action, at, stepping),
             Err(misfit) => Err(self.stop_misfit(home, misfit)),

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 /// | `4?2` | [`Probe::choose`](super::Probe::choose) returns `2` |
 ///
 /// There is a decision before each handle runs, one when nothing is ready, before time passes or whoever has waited for that goes on, one
-/// more after each departure that is not a choice of a handle, and one in each call of `choose`.
+/// more after each departure that is not a choice of a handle, and one in each call of `choose` that has a choice.
 ///
 /// # Examples
 /// ```

@@ -430,11 +430,17 @@ mod tests {
             .step(1, [(2, spawned(1))], Yielded)
             .step(2, [], returns())
             .event(1, joined(2))
+            .event(
+                1,
+                CancelRequested {
+                    by: Requester::Task(2), // by a destructor
+                },
+            )
             .event(3, Spawned { by: None })
             .tasks(3);
         assert_eq!(
             columns(&Layout::of(&run)),
-            [(0, Some(1), 3), (0, Some(2), 3), (0, None, 1)]
+            [(0, Some(1), 3), (0, Some(2), 4), (0, None, 1)]
         );
     }
 
@@ -457,6 +463,15 @@ mod tests {
             [(0, Some(1), 2), (0, Some(3), 3), (0, None, 2), (0, None, 1)]
         );
         assert_eq!(layout.column_of, [0, 0, 1, 1, 1, 2, 2, 3]);
+    }
+
+    #[test]
+    fn what_is_not_of_a_timers_task_is_apart_from_it() {
+        let run = ByHand::default()
+            .timer(1)
+            .event(2, Spawned { by: None })
+            .tasks(2);
+        assert_eq!(columns(&Layout::of(&run)), [(0, None, 2), (0, None, 1)]);
     }
 
     #[test]
@@ -491,6 +506,18 @@ mod tests {
             .filter_map(|column| Some((column.turn, column.gap?)));
         let hundred = Duration::from_millis(100);
         assert_eq!(gaps.collect::<Vec<_>>(), [(3, hundred), (6, hundred)]);
+    }
+
+    #[test]
+    fn where_no_time_went_on_is_no_gap() {
+        let run = ByHand::default()
+            .step(1, [], waits("Event-1"))
+            .turn()
+            .event(1, woken(2, "Event-1"))
+            .tasks(2);
+        let layout = Layout::of(&run);
+        let gaps = layout.columns.iter().map(|column| column.gap);
+        assert_eq!(gaps.collect::<Vec<_>>(), [None, None]);
     }
 
     #[test]

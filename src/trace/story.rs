@@ -72,7 +72,6 @@ impl Layout<'_> {
                 EventKind::Finished { .. } => event.task.map(Cause::Task),
                 EventKind::CancelRequested { .. } => Some(Cause::Cancel),
                 EventKind::TimerFired => Some(Cause::Timer),
-                EventKind::Woken { .. } => at_hand,
                 _ => None,
             };
         }
@@ -135,9 +134,7 @@ impl Layout<'_> {
         Some(match (own, &event.kind) {
             (true, _) => told,
             // By nobody in particular: its guard was dropped with the loop's tasks.
-            (false, EventKind::Released { what }) if event.task.is_none() => {
-                format!("{what} is released")
-            }
+            (false, EventKind::Released { what }) => format!("{what} is released"),
             (false, &DROPPED) => format!("drops {them}"),
             (false, _) => format!("{them} {told}"),
         })
@@ -302,12 +299,115 @@ mod tests {
                 asked(Requester::Task(1), Cause::Cancel),
                 asked(Requester::Shutdown, Cause::Cancel),
                 asked(Requester::Timeout, Cause::Timeout),
+                asked(Requester::Timeout, Cause::Cancel),
+                asked(Requester::Explorer, Cause::Cancel),
+                asked(Requester::Outside, Cause::Cancel),
             ],
             [
                 "cancelled by Task-1",
                 "cancelled by the end of the run",
-                "its timeout is over"
+                "its timeout is over",
+                "cancelled by its timeout",
+                "cancelled by the explorer",
+                "cancelled from outside",
             ]
+        );
+    }
+
+    /// What the words are for each thing that wakes, while it happens and once it is over.
+    #[test]
+    fn each_cause_has_its_words() {
+        let told = |by, through: Cause| {
+            let run = ByHand::default()
+                .event(1, EventKind::Stepped)
+                .event(2, EventKind::Woken { by, through })
+                .tasks(3);
+            let layout = Layout::of(&run);
+            (
+                layout.deeds(&layout.columns[0]).join("; "),
+                layout.cause(1).expect("it is one"),
+            )
+        };
+        let lock = Cause::Primitive("Lock-1".into());
+        for (by, through, deed, cause) in [
+            (
+                Some(1),
+                lock.clone(),
+                "through Lock-1",
+                "woken by Task-1 through Lock-1",
+            ),
+            (
+                None,
+                lock,
+                "through Lock-1",
+                "woken from outside through Lock-1",
+            ),
+            (None, Cause::Timer, "from its sleep", "its sleep is over"),
+            (
+                None,
+                Cause::Timeout,
+                "at its timeout",
+                "its timeout is over",
+            ),
+            (
+                None,
+                Cause::Task(3),
+                "by the end of Task-3",
+                "Task-3 has ended",
+            ),
+            (Some(1), Cause::Cancel, "to be cancelled", "cancelled"),
+            (
+                Some(1),
+                Cause::Waker,
+                "through a waker",
+                "woken by Task-1 through a waker",
+            ),
+            (
+                None,
+                Cause::Waker,
+                "through a waker",
+                "woken from outside through a waker",
+            ),
+            (
+                None,
+                Cause::Hop,
+                "by a hop",
+                "the hops of a zero timeout are over",
+            ),
+            (
+                None,
+                Cause::Spurious,
+                "without a cause",
+                "polled without a cause",
+            ),
+        ] {
+            assert_eq!(
+                told(by, through),
+                (format!("wakes Task-2 {deed}"), cause.to_owned())
+            );
+        }
+    }
+
+    #[test]
+    fn each_wait_has_its_words() {
+        let run = ByHand::default().tasks(3);
+        let layout = Layout::of(&run);
+        let waits = [
+            Wait::Primitive("Lock-1".into()),
+            Wait::Time(Duration::from_secs(2)),
+            Wait::Task(3),
+            Wait::Turn,
+            Wait::Foreign,
+        ];
+        assert_eq!(
+            (
+                layout.waits(&waits).as_str(),
+                layout.wait_labels(&waits).as_str()
+            ),
+            (
+                "for Lock-1, until 2s, for Task-3, for the next turn, for a foreign future",
+                "Lock-1+2s+Task-3+turn+foreign"
+            )
         );
     }
 }

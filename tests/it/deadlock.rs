@@ -99,6 +99,29 @@ mod report {
     }
 
     #[test]
+    fn names_each_primitive_that_has_a_name_by_it() {
+        let lock = Lock::new().named("a");
+        let semaphore = Semaphore::new(0).named("b");
+        let bounded = BoundedSemaphore::new(0).named("c");
+        let waits = [
+            waits_for(async move {
+                lock.acquire().await?;
+                lock.acquire().await
+            }),
+            waits_for(semaphore.acquire()),
+            waits_for(bounded.acquire()),
+            waits_for(Event::new().named("d").wait()),
+        ];
+        let expected = [
+            "<Lock 'a' [locked, waiters:1]>",
+            "<Semaphore 'b' [locked, waiters:1]>",
+            "<BoundedSemaphore 'c' [locked, waiters:1]>",
+            "<Event 'd' [unset, waiters:1]>",
+        ];
+        assert_eq!(waits, expected);
+    }
+
+    #[test]
     fn names_the_same_waits_from_inside() {
         let (condition, other) = (Condition::new(), Condition::new());
         let waits = [

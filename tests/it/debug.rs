@@ -4,7 +4,7 @@ use crate::kit::*;
 use futures::FutureExt;
 use soloop::{
     Barrier, BoundedSemaphore, Condition, Error, Event, Lock, Result, Semaphore, create_task,
-    current_task,
+    current_task, testing::Explorer,
 };
 use std::fmt::Debug;
 
@@ -269,4 +269,23 @@ fn of_an_error_is_rusts_and_its_display_is_pythons() {
          mine"
     );
     assert_eq!(format!("{:?}", errors[0]), "Cancelled");
+}
+
+#[test]
+fn of_an_explorer_are_its_limits_and_of_a_probe_its_name() {
+    let explorer = Explorer::new().cancels(3).max_steps(70);
+    let printed = format!("{explorer:?}");
+    assert!(printed.starts_with("Explorer { limits: "), "{printed}");
+    assert!(
+        printed.contains("cancels: 3") && printed.contains("max_steps: 70"),
+        "{printed}"
+    );
+    assert_eq!(
+        format!("{:?}", Explorer::default()),
+        format!("{:?}", Explorer::new())
+    );
+    explorer.check(|probe| async move {
+        assert_eq!(format!("{probe:?}"), "Probe");
+        Ok(())
+    });
 }

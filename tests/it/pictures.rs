@@ -1,5 +1,7 @@
 //! Pictures of runs that were recorded: what a timeline draws, whatever was run.
 
+mod drawn;
+
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use futures::{FutureExt, future::join_all};

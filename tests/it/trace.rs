@@ -1,6 +1,16 @@
 //! `soloop::trace`: what is written down of a run.
 
-use std::{task::Poll, thread, time::Duration};
+use std::{
+    fmt,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    task::Poll,
+    thread,
+    time::Duration,
+};
 
 use soloop::{
     Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, create_task,
@@ -196,6 +206,29 @@ fn a_request_names_who_made_it() {
     );
 }
 
+/// What cannot hear of a request is dropped in the step that it brings about.
+#[test]
+fn a_request_is_what_wakes_from_a_foreign_future() {
+    let timeline = timeline_of(async {
+        let deaf = create_task(pending());
+        sleep(Duration::ZERO).await?;
+        deaf.cancel();
+        let _: Result<()> = deaf.await;
+        Ok(())
+    });
+    assert_eq!(
+        story(&timeline, 2)[2..],
+        [
+            "waits for Foreign",
+            "cancel by Task(1)",
+            "woken by Some(1) through Cancel",
+            "steps",
+            "Cancelled",
+        ]
+    );
+    assert_eq!(flaws(&timeline), [""; 0]);
+}
+
 #[test]
 fn a_waker_from_elsewhere_is_a_cause_too() {
     let timeline = timeline_of(async {
@@ -323,6 +356,33 @@ fn a_panic_passes_and_the_loop_can_be_recorded_again() {
     let (ended, timeline) = record(&mut seen, sleep(SECOND));
     ended.unwrap();
     assert_eq!(flaws(&timeline), [""; 0]);
+}
+
+/// While a run is recorded, and only then, an error is asked what it says.
+#[test]
+fn a_panic_ends_the_recording() {
+    #[derive(Debug)]
+    struct Asked(Arc<AtomicUsize>);
+    impl fmt::Display for Asked {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+    }
+    impl std::error::Error for Asked {}
+    let asked = Arc::new(AtomicUsize::new(0));
+    let raise = || {
+        let error = Error::other(Asked(Arc::clone(&asked)));
+        async { create_task(async { Err::<(), _>(error) }).await }
+    };
+    let mut seen = EventLoop::with_virtual_clock();
+    assert!(record(&mut seen, raise()).0.is_err());
+    let while_recorded = asked.swap(0, Ordering::Relaxed);
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        record(&mut seen, async { panic!("on purpose") as Result<()> })
+    }));
+    assert!(panicked.is_err() && seen.run(raise()).is_err());
+    assert_eq!((while_recorded, asked.load(Ordering::Relaxed)), (2, 0));
 }
 
 #[test]

@@ -309,6 +309,18 @@ mod timers {
     }
 
     #[test]
+    fn come_due_though_somebody_is_always_ready() {
+        let mut real = EventLoop::new();
+        let ended = real.run(async {
+            let busy = create_task(turns(usize::MAX));
+            sleep(Duration::from_millis(1)).await?;
+            busy.cancel();
+            Ok(busy)
+        });
+        assert!(ended.is_ok_and(|busy| busy.cancelled()));
+    }
+
+    #[test]
     fn keep_their_order_however_far_apart_they_are() {
         let nanos = |n| Duration::from_nanos(n);
         let millis = |n| Duration::from_millis(n);

@@ -10,8 +10,8 @@ use futures::{
     stream::FuturesUnordered,
 };
 use soloop::{
-    Condition, Error, Event, EventLoop, Lock, Result, TaskHandle, Turn, create_task, current_task,
-    time, wait_for, wrap_future,
+    Condition, Error, Event, EventLoop, Lock, Result, Semaphore, TaskHandle, Turn, create_task,
+    current_task, time, wait_for, wrap_future,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -596,6 +596,26 @@ mod around_a_yield {
         assert_eq!(noted(), "f1 t0 f2 t1 f3 wait_for TimeoutError");
     }
 
+    /// Not behind a sleep that is due later.
+    #[test]
+    fn a_hosts_time_that_goes_on_meanwhile_strikes_where_it_is_due() {
+        let time = Rc::new(Cell::new(Duration::ZERO));
+        let mut game = EventLoop::with_clock({
+            let time = Rc::clone(&time);
+            move || time.get()
+        });
+        let waits = async {
+            ticks(1).await?;
+            Event::new().wait().await
+        };
+        game.create_task(tell("wait_for", wait_for(waits, secs(1))));
+        game.create_task(tell("nap", nap(2)));
+        let _ = game.turn();
+        time.set(secs(3));
+        assert!(matches!(game.run_until_stalled(9), Turn::Empty));
+        assert_eq!(noted(), "t0 wait_for TimeoutError nap ok");
+    }
+
     /// Likewise, on the machine's clock.
     #[test]
     fn time_that_a_step_takes_is_seen_in_the_next_turn() {
@@ -1018,6 +1038,29 @@ mod beside {
             trace,
             "sibling ok told at 1 clean-up ok wait_for TimeoutError 1 0 then ok"
         );
+    }
+
+    /// Likewise, and before that step somebody else takes one.
+    #[test]
+    fn a_step_that_is_queued_when_it_strikes_finds_what_came_in_between() {
+        let trace = trace_of(async {
+            let desk = Semaphore::new(0);
+            let asked = desk.clone();
+            let clerk = create_task(async move {
+                nap(1).await?;
+                desk.release();
+                note(desk.locked()); // it is another's already
+                Ok(())
+            });
+            turns(1).await?;
+            let _both = join!(
+                tell("sibling", nap(1)),
+                tell("wait_for", wait_for(asked.acquire(), secs(1))),
+            );
+            note(asked.locked());
+            clerk.await
+        });
+        assert_eq!(trace, "true sibling ok wait_for TimeoutError false");
     }
 
     /// The tasks are awaited inside first and then outside, where the cancel finds them in the order in which that began.

@@ -455,3 +455,32 @@ fn place((from, to): (f64, f64), y: f64, label: &str, uprights: &[Upright]) -> O
     let room = rooms.find(|room| room[1] - room[0] >= width);
     Some(room.map_or(from, |room| room[0]) + 4.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_narrow_step_is_drawn_in_full() {
+        let step = |to| Bar {
+            from: 0.0,
+            to,
+            look: Look::Step,
+            label: String::new(),
+            title: String::new(),
+            turns: (0, 0),
+            steps: 1,
+        };
+        assert_eq!(
+            [inset(&step(6.0)), inset(&step(8.0))],
+            [(0.0, 6.0), (0.0, 7.0)]
+        );
+    }
+
+    #[test]
+    fn a_label_stands_where_it_just_fits() {
+        let width = text_width("Lock-1", 10.0) + 8.0;
+        let place = |to| place((0.0, to), 0.0, "Lock-1", &[]);
+        assert_eq!([place(width), place(width - 0.1)], [Some(4.0), None]);
+    }
+}

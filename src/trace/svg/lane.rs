@@ -150,4 +150,19 @@ mod tests {
         );
         assert_eq!(folded[0].title, "turns 0\u{2013}3: 2 steps");
     }
+
+    #[test]
+    fn what_is_held_twice_in_a_row_is_two_in_a_short_run() {
+        let strip = |from, to| Strip {
+            from,
+            to,
+            row: 0,
+            what: "Lock-1",
+            turns: (0, 0),
+            times: 1,
+        };
+        let strips = vec![strip(0.0, 1.0), strip(1.0, 2.0)];
+        let folded = [0.0, 0.1].map(|apart| fold_strips(strips.clone(), apart, false).len());
+        assert_eq!(folded, [2, 1]);
+    }
 }

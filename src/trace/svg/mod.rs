@@ -386,7 +386,7 @@ fn gap_label(gap: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::by_hand::*;
+    use super::super::{EventKind, by_hand::*};
 
     /// The tags of a document, each with what stands before it. Panics where it is not well-formed XML of the plain kind that we write.
     fn tags(svg: &str) -> Vec<(&str, &str)> {
@@ -573,6 +573,71 @@ mod tests {
         ] {
             assert!(svg.contains(&format!("<title>{title}</title>")), "{title}");
         }
+    }
+
+    #[test]
+    fn more_primitives_than_it_lists_are_counted() {
+        let run = (1..=14).fold(ByHand::default(), |run, n| {
+            run.step(1, [(1, acquired(&format!("Lock-{n}")))], waits("Event-1"))
+        });
+        let svg = run.tasks(1).to_svg();
+        assert!(
+            svg.contains("holds Lock-12<") && svg.contains("and 3 more"),
+            "{svg}"
+        );
+    }
+
+    #[test]
+    fn it_says_who_waits_for_ever() {
+        let svg = trouble().to_svg();
+        let title = "<title>Task-1 waits for Task-3, turn 4: for ever</title>";
+        assert!(svg.contains(title), "{svg}");
+    }
+
+    #[test]
+    fn of_a_long_run_few_words_are_made() {
+        let run = handoff();
+        let layout = super::Layout::of(&run);
+        let svg = super::Picture::new(&layout, super::Detail::Terse).draw();
+        let titles: Vec<&str> = tags(&svg)
+            .windows(2)
+            .filter(|pair| pair[0].1 == "title" && pair[1].0.contains("turn"))
+            .map(|pair| pair[1].0)
+            .collect();
+        assert_eq!(
+            titles[3..7],
+            ["turn 1", "turn 5", "turn 8", "Task-2, turns 1\u{2013}4"]
+        );
+        assert!(!svg.contains("Task-2 is ready"));
+    }
+
+    #[test]
+    fn of_a_long_run_steps_so_many_turns_apart_are_one() {
+        // The first task steps in turns 1 and 11, and the other in those between.
+        let run = (2..=10).fold(
+            ByHand::default().turn().step(1, [], waits("Event-1")),
+            |run, _| run.turn().step(2, [], waits("Event-1")),
+        );
+        let run = run.turn().step(1, [], waits("Event-1")).tasks(2);
+        let layout = super::Layout::of(&run);
+        let steps = |fold| {
+            let picture = super::Picture::new(&layout, super::Detail::Turns { fold });
+            let bars = &picture.lanes[0].bars;
+            bars.iter().map(|bar| bar.steps).collect::<Vec<_>>()
+        };
+        assert_eq!([steps(8.9), steps(9.1)], [vec![1, 0, 1], vec![2]]);
+    }
+
+    #[test]
+    fn of_many_tasks_there_is_room_for_more() {
+        assert!(crowd(100, 2).to_svg().len() > 40_000);
+    }
+
+    #[test]
+    fn a_note_that_is_too_long_for_any_picture_is_drawn_all_the_same() {
+        let text = "so ".repeat(10_000);
+        let run = ByHand::default().step(1, [(1, EventKind::Note { text })], returns());
+        assert!(run.tasks(1).to_svg().len() > 30_000);
     }
 
     #[test]

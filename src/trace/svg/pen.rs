@@ -202,8 +202,8 @@ mod tests {
     #[test]
     fn text_is_escaped() {
         assert_eq!(
-            escaped("<a href=\"b\">\n&\u{1b}"),
-            "&lt;a href=&quot;b&quot;&gt; &amp;\u{fffd}"
+            escaped("<a href=\"b\">\n&\u{1b}\u{ffff}"),
+            "&lt;a href=&quot;b&quot;&gt; &amp;\u{fffd}\u{fffd}"
         );
     }
 
@@ -213,6 +213,19 @@ mod tests {
             [12.0, 12.04, 12.25, 0.96].map(number),
             ["12", "12", "12.2", "1"]
         );
+    }
+
+    #[test]
+    fn a_line_is_filled_to_its_end() {
+        assert_eq!(lines("one two six", 7), ["one two", "six"]);
+        assert_eq!(lines("one two six", 6), ["one", "two", "six"]);
+    }
+
+    #[test]
+    fn of_many_lines_eight_are_shown() {
+        assert_eq!(lines(&"so\n".repeat(8), 9), ["so"; 8]);
+        let cut = lines(&"so\n".repeat(9), 9);
+        assert_eq!((cut.len(), cut[8].as_str()), (9, "…"));
     }
 
     #[test]

@@ -93,6 +93,25 @@ mod a_turn {
         );
     }
 
+    /// The sleep has outlived its task.
+    #[test]
+    fn is_empty_although_a_timer_is_left() {
+        let (mut guest, _) = by_hand();
+        let kept = Rc::new(Cell::new(None));
+        guest.create_task({
+            let kept = Rc::clone(&kept);
+            async move {
+                let mut sleeps = sleep(secs(9)).boxed_local();
+                start(&mut sleeps).await;
+                kept.set(Some(sleeps));
+                Ok(())
+            }
+        });
+        turn(&mut guest);
+        turn(&mut guest);
+        assert_eq!(noted(), "empty empty");
+    }
+
     #[test]
     fn without_timers_waits_for_the_wakers_that_are_out() {
         let (mut guest, _) = by_hand();

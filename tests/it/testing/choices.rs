@@ -8,8 +8,8 @@ use proptest::{
     test_runner::{Config, TestError, TestRunner},
 };
 use soloop::{
-    EventLoop, Result, create_task,
-    testing::{Explorer, Probe, Schedule},
+    Event, EventLoop, Result, create_task,
+    testing::{Explorer, FailureKind, Probe, Schedule},
     trace::record,
 };
 
@@ -68,6 +68,38 @@ fn numbers_depart_no_more_often_than_the_explorer_allows() {
         "sl1:1>1"
     );
     assert_eq!(departures(Explorer::new().deviations(0)), "sl1:");
+}
+
+/// What is decided as asyncio would is no departure, an answer of the test's own neither.
+#[test]
+fn zeros_among_numbers_are_not_told() {
+    let schedule = Schedule::from_choices(&[0, 0, 2]);
+    let outcome = Explorer::new().replay(&schedule, |probe| async move {
+        let _ = (probe.choose(5), probe.choose(5));
+        panic!()
+    });
+    assert_eq!(outcome.failure.unwrap().schedule.to_string(), "sl1:2?2");
+}
+
+/// The third decision is about nothing: there is nothing left to decide once everybody waits for ever.
+#[test]
+fn nothing_can_be_done_about_a_deadlock() {
+    let cancelled_at = |n: usize| {
+        let choices = [vec![0; n], vec![1]].concat();
+        let outcome =
+            Explorer::new()
+                .cancels(1)
+                .replay(&Schedule::from_choices(&choices), |_| async {
+                    let _ = create_task(Event::new().wait()).await;
+                    Ok(())
+                });
+        outcome.failure.map(|failure| failure.kind)
+    };
+    let deadlock = Some(FailureKind::Deadlock);
+    assert_eq!(
+        [0, 1, 2, 3].map(cancelled_at),
+        [deadlock, None, deadlock, deadlock]
+    );
 }
 
 /// One task loads what others use, and nobody waits for it: in asyncio's order it comes first.

@@ -1,6 +1,7 @@
 //! What counts as a failure, and how its story reads.
 
 use std::{
+    cell::Cell,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     thread,
 };
@@ -261,5 +262,33 @@ fn a_replay_that_fails_says_so_with_the_schedule_that_it_was_given() {
             "sl1:1c2".into(),
             "error: CancelledError".into()
         )
+    );
+}
+
+/// What to do about it is told at the end.
+#[test]
+fn a_story_ends_with_what_to_do() {
+    let advice = |schedule: &str| {
+        let outcome = replay(schedule, |_| async { create_task(yields(1)).await });
+        let story = outcome.failure.expect("it fails").to_string();
+        let (_, advice) = story.rsplit_once("\n\n").expect("a line is free before it");
+        advice.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!(
+        [advice("sl1:1c2"), advice("sl1:1c9")],
+        [
+            "Run it again:  SOLOOP_REPLAY='sl1:1c2' cargo test NAME_OF_THIS_TEST",
+            "The schedule sl1:1c9 is of another program. Search anew.",
+        ]
+    );
+    let runs = Cell::new(0);
+    let unsteady = Explorer::new().explore(|_| {
+        let run = runs.replace(runs.get() + 1);
+        async move { if run == 0 { panic!() } else { Ok(()) } }
+    });
+    let story = unsteady.failure.expect("it fails once").to_string();
+    assert!(
+        story.contains("\n\nNo schedule brings this back. "),
+        "{story}"
     );
 }

@@ -3,6 +3,7 @@
 use std::{
     cell::Cell,
     collections::HashSet,
+    fmt::{self, Display, Formatter},
     time::{Duration, Instant},
 };
 
@@ -62,6 +63,37 @@ fn what_fails_in_every_other_or_third_run_is_no_witness() {
         let (kind, _) = told_of_runs(&Explorer::new().reorder(1), |n| n % every == at);
         assert_eq!(kind, FailureKind::UncontrolledNondeterminism);
     }
+}
+
+/// It is run again a few times before it is believed.
+#[test]
+fn what_fails_in_the_first_runs_alone_is_no_witness() {
+    for first in [2, 5, 8] {
+        let (kind, _) = told_of_runs(&Explorer::new().reorder(1), |n| n < first);
+        assert_eq!(kind, FailureKind::UncontrolledNondeterminism);
+    }
+}
+
+/// It is run once more to tell its story, and notes are written then alone.
+#[test]
+fn what_fails_until_it_is_told_is_no_witness() {
+    struct Told<'a>(&'a Cell<bool>);
+    impl Display for Told<'_> {
+        fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+            self.0.set(true);
+            f.write_str("told")
+        }
+    }
+    let is_told = Cell::new(false);
+    let report = Explorer::new().explore(|probe| {
+        let is_told = &is_told;
+        async move {
+            probe.note(Told(is_told));
+            assert!(is_told.get());
+            Ok(())
+        }
+    });
+    assert_eq!(kind(&report), Some(FailureKind::UncontrolledNondeterminism));
 }
 
 #[test]
@@ -226,7 +258,8 @@ fn a_schedule_that_asks_for_what_cannot_be_says_where() {
 
 #[test]
 fn a_choice_that_is_none_any_more_says_where() {
-    for departure in ["0?3", "0>1", "0c2"] {
+    // The first decision is main's own step.
+    for departure in ["1?3", "1?9", "1>1", "1c2"] {
         let outcome = replay(&format!("sl1:{departure}"), |probe| async move {
             // What it does then means nothing.
             assert_ne!(probe.choose(3), 0);
@@ -235,10 +268,43 @@ fn a_choice_that_is_none_any_more_says_where() {
         let (kind, _, message) = brief(outcome.failure).unwrap();
         assert_eq!(kind, FailureKind::UncontrolledNondeterminism);
         assert!(
-            message.ends_with(&format!("at decision 0: {departure} cannot be done there")),
+            message.ends_with(&format!("at decision 1: {departure} cannot be done there")),
             "{message}"
         );
     }
+}
+
+/// The step goes on, and what is next to be decided is not.
+#[test]
+fn a_choice_that_is_none_any_more_says_so_before_time_passes() {
+    let outcome = replay("sl1:1?9", |probe| async move {
+        let _ = probe.choose(3);
+        sleep(Duration::from_secs(1)).await?;
+        panic!("a second has passed")
+    });
+    let message = brief(outcome.failure).unwrap().2;
+    assert!(
+        message.ends_with("at decision 1: 1?9 cannot be done there"),
+        "{message}"
+    );
+}
+
+/// A search meets the answer that was there before.
+#[test]
+fn a_program_that_has_a_choice_less_now_and_then_is_told() {
+    let runs = Cell::new(0);
+    let report = Explorer::new().explore(|probe| {
+        let run = runs.replace(runs.get() + 1);
+        async move {
+            let _ = probe.choose(if run == 2 { 2 } else { 3 });
+            Ok(())
+        }
+    });
+    assert_eq!(
+        brief(report.failure).unwrap().2,
+        "uncontrolled nondeterminism: by decision 1 the run had become another one, though nothing was done in another \
+         way: the body depends on something else than the schedule"
+    );
 }
 
 /// While time passes nobody can go first, and no deadline passes early.

@@ -90,6 +90,34 @@ fn a_choice_of_one_is_none() {
     assert_eq!(told(&Explorer::new().explore(body)), "complete after 1");
 }
 
+/// Main's step is the first decision, and the choice among two the second.
+#[test]
+fn a_choice_of_one_is_no_decision() {
+    let report = Explorer::new().explore(|probe| async move {
+        let _ = probe.choose(1);
+        assert_eq!(probe.choose(2), 0);
+        Ok(())
+    });
+    assert_eq!(report.failure.unwrap().schedule.to_string(), "sl1:1?1");
+}
+
+#[test]
+fn what_is_chosen_stands_in_the_timeline_where_it_is_a_departure() {
+    let outcome = replay("sl1:2?3", |probe| async move {
+        let _ = (probe.choose(2), probe.choose(4));
+        Ok(())
+    });
+    let events = outcome.timeline.events().iter();
+    let departures = events.filter_map(|event| match &event.kind {
+        EventKind::Departed { text } => Some((event.task, text.as_str())),
+        _ => None,
+    });
+    assert_eq!(
+        departures.collect::<Vec<_>>(),
+        [(Some(1), "3 is chosen of 4")]
+    );
+}
+
 #[test]
 fn a_choice_of_nothing_panics() {
     let report = Explorer::new().explore(|probe| async move {
@@ -292,8 +320,15 @@ fn an_invariant_is_asked_after_a_drop() {
         mends.set(true);
         Ok(())
     });
-    let failure = report.failure.unwrap();
-    assert_eq!(failure.kind, FailureKind::Invariant);
+    // The clerk waits for its second by then, and main mends what it broke in the next step.
+    assert_eq!(
+        brief(report.failure).unwrap(),
+        (
+            FailureKind::Invariant,
+            "sl1:2d2".into(),
+            "broken invariant: sound".into()
+        )
+    );
 }
 
 #[test]

@@ -3,14 +3,17 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
+    future::pending,
     rc::Rc,
     time::Duration,
 };
 
+use futures::poll;
 use proptest::{collection::vec, prelude::*};
 use soloop::{
     Result, create_task, sleep,
     testing::{Explorer, FailureKind, Probe, Report},
+    wrap_future,
 };
 
 use super::{told, two_tasks, yields};
@@ -108,6 +111,39 @@ fn is_cut_exactly_when_there_are_more_runs_than_it_may_make() {
             "complete after 6"
         ]
     );
+}
+
+/// There is room for all of them from the first run on.
+#[test]
+fn is_cut_likewise_when_every_run_branches_off_from_the_first() {
+    let cut_at = |n| {
+        let by_order = Explorer::new().reorder(1).max_runs(n).explore(three_steps);
+        let by_choice = Explorer::new().max_runs(n).explore(|probe| async move {
+            let _ = probe.choose(4);
+            Ok(())
+        });
+        [by_order, by_choice].map(|report| told(&report))
+    };
+    assert_eq!(
+        [3, 4, 5].map(cut_at),
+        [
+            ["cut after 3", "cut after 3"],
+            ["complete after 4", "complete after 4"],
+            ["complete after 4", "complete after 4"]
+        ]
+    );
+}
+
+/// A later run may have more of them than the first.
+#[test]
+fn is_cut_likewise_when_a_later_run_branches_off_more_often() {
+    let cut_at = |n| {
+        told(&Explorer::new().max_runs(n).explore(|probe| async move {
+            let _ = probe.choose(2) == 1 && probe.choose(10) == 1;
+            Ok(())
+        }))
+    };
+    assert_eq!([10, 11].map(cut_at), ["cut after 10", "complete after 11"]);
 }
 
 /// With choices, runs of one level wait beside those of the next.
@@ -208,4 +244,15 @@ fn what_a_run_leaks_is_no_part_of_the_next() {
     });
     assert_eq!(names.into_inner(), BTreeSet::from(["Task-4".to_owned()]));
     assert_eq!(told(&report), format!("complete after {}", report.runs));
+}
+
+/// Nor is a wait that nobody will ever end.
+#[test]
+fn what_a_run_waits_for_for_ever_is_no_part_of_the_next() {
+    let report = Explorer::new().reorder(9).explore(|_| async {
+        let waiting = Box::leak(Box::new(Box::pin(wrap_future(pending::<()>()))));
+        assert!(poll!(waiting).is_pending());
+        two_tasks().await
+    });
+    assert!(report.complete, "{}", told(&report));
 }
