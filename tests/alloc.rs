@@ -358,6 +358,30 @@ mod a_steady_state_keeps_nothing {
         assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
     }
 
+    /// What such a wait gave up is remembered for as long as there is a guard that it could concern.
+    #[test]
+    fn of_conditions_whose_waits_are_dropped() {
+        let grown = measured_in_a_steady_state(|event_loop| {
+            let (guarded, bare) = (Condition::new(), Condition::new());
+            tasks(event_loop, 1, move || {
+                let (guarded, bare) = (guarded.clone(), bare.clone());
+                async move {
+                    let mut held = guarded.enter().await?;
+                    let mut waits = Box::pin(held.wait());
+                    assert!(futures::poll!(&mut waits).is_pending());
+                    drop(waits);
+                    drop(held);
+                    bare.acquire().await?;
+                    let mut waits = Box::pin(bare.wait());
+                    assert!(futures::poll!(&mut waits).is_pending());
+                    drop(waits);
+                    a_turn().await
+                }
+            });
+        });
+        assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
+    }
+
     /// Such a timeout has a waiter of its own, and no time to come back to it.
     #[test]
     fn of_timeouts_that_are_ready_at_once_with_something_begun_inside() {

@@ -741,6 +741,33 @@ mod wandering {
         );
     }
 
+    /// All that waits inside is told before it is polled.
+    #[test]
+    fn and_struck_when_its_task_has_ended_is_over_in_one_step() {
+        let trace = trace_of(async {
+            let slot = Rc::new(RefCell::new(None));
+            let given = slot.clone();
+            let inside = async {
+                let _both = join!(tell("a", nap(9)), tell("b", nap(9)), tell("c", nap(9)));
+                Ok(())
+            };
+            create_task(async move {
+                let mut timeout = wait_for(inside, secs(1)).boxed_local();
+                start(&mut timeout).await;
+                given.replace(Some(timeout));
+                Ok(())
+            });
+            nap(2).await?;
+            let mut timeout = slot.take().expect("it was begun");
+            note(poll_once(&mut timeout).await.is_ready());
+            Ok(())
+        });
+        assert_eq!(
+            trace,
+            "a CancelledError b CancelledError c CancelledError true"
+        );
+    }
+
     /// A cancel in the turn of its own deadline still counts, whatever the timeout that went away has asked for.
     #[test]
     fn takes_its_own_request_along_and_no_other() {

@@ -420,6 +420,26 @@ mod of_others {
         })
     }
 
+    /// It is told of a request, and not dropped as what cannot hear.
+    #[test]
+    fn take_over_what_a_cancel_is_to_tell() {
+        let trace = trace_of(async {
+            let waits = create_task(async {
+                let mut begun = Event::new().wait().boxed_local();
+                start(&mut begun).await;
+                let mut all = FuturesUnordered::from_iter([begun]);
+                if let Some(told) = all.next().await {
+                    note(outcome(told));
+                }
+                Ok(())
+            });
+            turns(1).await?;
+            waits.cancel();
+            waits.await
+        });
+        assert_eq!(trace, "CancelledError");
+    }
+
     #[test]
     fn take_over_a_place_in_a_queue() {
         let trace = trace_of(async {
