@@ -4,6 +4,7 @@
 use std::{
     any::type_name,
     future::Future,
+    mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
@@ -76,7 +77,8 @@ impl Future for Sleep {
             }
         } else if matches!(self.0, Stage::Unpolled(Duration::ZERO)) {
             if let Some(yielding) = Yielding::begin(cx) {
-                self.0 = Stage::Yielding(yielding);
+                // Nothing has to be dropped of a sleep that was not polled, and so nothing has to be called.
+                mem::forget(mem::replace(&mut self.0, Stage::Yielding(yielding)));
                 return Poll::Pending;
             }
         }

@@ -12,14 +12,18 @@ use std::{
 /// The process whose threads are the tasks, and the one whose threads are what they hold.
 const TASKS: u64 = 1;
 const PRIMITIVES: u64 = 2;
+/// The categories of slices: what somebody is in, one behind the other, and what is done meanwhile.
+const STATE: &str = "state";
+const DEED: &str = "deed";
 /// In nanoseconds.
 const MICRO: u128 = 1000;
 
 impl Timeline {
     /// The run as Chrome trace JSON, for [Perfetto](https://ui.perfetto.dev) and `chrome://tracing`.
     ///
-    /// A task is a track, with a slice for each step and each wait, called after what is waited for; arrows lead from the step that woke a
-    /// task to the task. A second group has a track for each lock and permit, with its holders.
+    /// A task is a track, with a slice for each step and each wait, called after what is waited for. What a step does to other tasks is a
+    /// slice below it, and an arrow leads from there to the one that was woken, created or cancelled. A second group has a track for
+    /// each lock and permit, with its holders.
     ///
     /// Under a virtual clock many steps have the same time. So that they can be seen, and seen in order, every event is two
     /// microseconds behind the one before, in addition to what the loop's clock says: at the end of a run of a thousand events, a
@@ -48,7 +52,7 @@ impl Timeline {
         trace.columns();
         trace.lives();
         trace.holdings();
-        trace.arrows_and_instants();
+        trace.deeds_and_instants();
         format!(
             "{{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n{}\n]}}\n",
             trace.entries.join(",\n")
@@ -130,11 +134,17 @@ impl<'a> Trace<'a> {
         Micros(self.at(last).0 + MICRO)
     }
 
-    fn slice(&mut self, track: (u64, u64), name: &str, from: Micros, to: Micros, args: &str) {
-        let (process, track) = track;
+    fn slice(
+        &mut self,
+        (process, track): (u64, u64),
+        kind: &str,
+        name: &str,
+        (from, to): (Micros, Micros),
+        args: &str,
+    ) {
         let (name, length) = (Json(name), Micros(to.0 - from.0));
         self.entries.push(format!(
-            r#"{{"ph":"X","pid":{process},"tid":{track},"ts":{from},"dur":{length},"name":{name},"args":{{{args}}}}}"#
+            r#"{{"ph":"X","pid":{process},"tid":{track},"ts":{from},"dur":{length},"cat":"{kind}","name":{name},"args":{{{args}}}}}"#
         ));
     }
 
@@ -153,7 +163,13 @@ impl<'a> Trace<'a> {
                 Json(&super::story::short(column.time)),
                 Json(&layout.tell(column))
             );
-            self.slice((TASKS, track), &name, self.begin(n), self.end(n), &args);
+            self.slice(
+                (TASKS, track),
+                STATE,
+                &name,
+                (self.begin(n), self.end(n)),
+                &args,
+            );
         }
     }
 
@@ -177,7 +193,7 @@ impl<'a> Trace<'a> {
                     .cause(span.to)
                     .map(|cause| format!(r#""ended":{}"#, Json(&cause)));
                 let args = args.unwrap_or_default();
-                self.slice((TASKS, task), &name, from, to, &args);
+                self.slice((TASKS, task), STATE, &name, (from, to), &args);
             }
         }
     }
@@ -203,24 +219,19 @@ impl<'a> Trace<'a> {
         let tracks = self.held();
         for holding in &layout.holdings {
             let track = tracks[&(holding.what, holding.row)];
-            let (from, to) = (self.at(holding.from), self.at(holding.to));
-            self.slice(
-                (PRIMITIVES, track),
-                layout.title(holding.task),
-                from,
-                to,
-                "",
-            );
+            let from_to = (self.at(holding.from), self.at(holding.to));
+            let holder = layout.title(holding.task);
+            self.slice((PRIMITIVES, track), STATE, holder, from_to, "");
         }
     }
 
-    fn arrows_and_instants(&mut self) {
+    fn deeds_and_instants(&mut self) {
         for (place, event) in self.layout.timeline.events().iter().enumerate() {
             match &event.kind {
-                EventKind::Woken { .. } => self.arrow(place, event, "wake"),
-                EventKind::Spawned { .. } => self.arrow(place, event, "create"),
+                EventKind::Woken { .. } => self.deed(place, event, "wake"),
+                EventKind::Spawned { .. } => self.deed(place, event, "create"),
                 EventKind::CancelRequested { .. } => {
-                    self.arrow(place, event, "cancel");
+                    self.deed(place, event, "cancel");
                     self.instant(place, event, "cancel requested");
                 }
                 EventKind::CancelDelivered => self.instant(place, event, "cancel delivered"),
@@ -239,9 +250,9 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// An arrow within one moment. It stands a little behind the event, so that both ends are well inside of one slice: of the one who did
-    /// it, and of the state that the other is in from then on.
-    fn arrow(&mut self, place: usize, event: &Event, kind: &str) {
+    /// What somebody did to a task: a slice within the step that did it, and an arrow from there to the state that the task is in from
+    /// then on. Perfetto has an arrow begin at what began last in its track, and that might have been a note.
+    fn deed(&mut self, place: usize, event: &Event, kind: &str) {
         let (Some(to), runner) = (event.task, self.runner(place)) else {
             return;
         };
@@ -250,18 +261,16 @@ impl<'a> Trace<'a> {
         if from == to {
             return;
         }
-        let at = Micros(self.at(place).0 + MICRO / 2);
+        let at = self.at(place);
+        let done = format!("{kind}s {}", self.layout.title(to));
         let cause = self.layout.cause(place);
         let cause = cause.map(|cause| format!(r#""cause":{}"#, Json(&cause)));
-        let name = Json(kind);
-        // An argument at both ends is one too many: trace viewers say so.
-        let ends = [
-            ("s", from, "", cause.unwrap_or_default()),
-            ("f", to, r#","bp":"e""#, String::new()),
-        ];
-        for (phase, track, binding, args) in ends {
+        let (from_to, args) = ((at, Micros(at.0 + MICRO)), cause.unwrap_or_default());
+        self.slice((TASKS, from), DEED, &done, from_to, &args);
+        let (at, kind) = (Micros(at.0 + MICRO / 2), Json(kind));
+        for (phase, track) in [(r#""s""#, from), (r#""f","bp":"e""#, to)] {
             self.entries.push(format!(
-                r#"{{"ph":"{phase}"{binding},"id":{place},"pid":{TASKS},"tid":{track},"ts":{at},"cat":{name},"name":{name},"args":{{{args}}}}}"#
+                r#"{{"ph":{phase},"id":{place},"pid":{TASKS},"tid":{track},"ts":{at},"cat":{kind},"name":{kind}}}"#
             ));
         }
     }

@@ -53,10 +53,11 @@ impl Trace {
         self.0.iter().filter(move |entry| entry.text("ph") == phase)
     }
 
-    /// The slices of each track, in the order of time.
-    fn tracks(&self) -> BTreeMap<(u64, u64), Vec<Slice<'_>>> {
+    /// The slices of a kind, in each track in the order of time.
+    fn slices(&self, kind: &str) -> BTreeMap<(u64, u64), Vec<Slice<'_>>> {
         let mut tracks = BTreeMap::<_, Vec<_>>::new();
-        for entry in self.phase("X") {
+        let slices = self.phase("X");
+        for entry in slices.filter(|entry| entry.text("cat") == kind) {
             let begin = nanos(entry, "ts");
             let slice = Slice {
                 name: entry.text("name"),
@@ -70,6 +71,11 @@ impl Trace {
             .values_mut()
             .for_each(|slices| slices.sort_by_key(|slice| slice.begin));
         tracks
+    }
+
+    /// What everybody is in, a step or a wait.
+    fn tracks(&self) -> BTreeMap<(u64, u64), Vec<Slice<'_>>> {
+        self.slices("state")
     }
 
     /// The arrows of a kind, by their numbers: from which slice of which task to which.
@@ -171,19 +177,20 @@ fn a_wake_is_an_arrow_from_the_step_that_did_it() {
     );
 }
 
-/// Importers complain of an argument that is given twice.
 #[test]
-fn an_arrow_says_its_cause_at_one_end() {
+fn what_a_step_does_to_others_is_a_slice_that_says_why() {
     let trace = Trace::of(&timeline_of(handoff()));
-    let said = |phase| {
-        let wakes = trace
-            .phase(phase)
-            .filter(|entry| entry.text("cat") == "wake");
-        wakes
-            .map(|entry| entry.get("args") != &Value::Object(BTreeMap::new()))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!((said("s"), said("f")), (vec![true; 5], vec![false; 5]));
+    let deeds = &trace.slices("deed")[&(TASKS, 2)];
+    let told = deeds
+        .iter()
+        .map(|deed| (deed.name, deed.entry.get("args").text("cause")));
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            ("wakes Task-3", "woken by Task-2 through Lock-1"),
+            ("wakes Task-1", "Task-2 has ended"),
+        ]
+    );
 }
 
 #[test]
@@ -254,6 +261,20 @@ proptest! {
             prop_assert!(short.is_none(), "{track:?}: {:?}", short.map(|slice| slice.entry));
             let crossing = slices.windows(2).find(|pair| pair[0].end > pair[1].begin);
             prop_assert!(crossing.is_none(), "{track:?}: {:?}", crossing.map(|pair| pair[1].entry));
+        }
+    }
+
+    /// Perfetto takes what began last in a track for the beginning of an arrow.
+    #[test]
+    fn an_arrow_begins_at_a_deed_within_a_state(timeline in any_run()) {
+        let trace = Trace::of(&timeline);
+        let (states, deeds) = (trace.tracks(), trace.slices("deed"));
+        for from in trace.phase("s") {
+            let (track, at) = (track(from), nanos(from, "ts"));
+            let deed = deeds[&track].iter().find(|deed| deed.begin < at && at < deed.end);
+            let deed = deed.expect("one is around it");
+            let mut around = states[&track].iter();
+            prop_assert!(around.any(|state| state.begin <= deed.begin && deed.end <= state.end), "{from:?}");
         }
     }
 
