@@ -351,19 +351,20 @@ impl Crossing {
     fn leave(&mut self) {
         let cond = &self.barrier.cond;
         let lock = cond.gate();
+        if let Stage::Waits(_) = self.stage {
+            self.wait.give_up(cond);
+            // Before the lock is released: whoever has it next finds the count as it is. And if a waker panics, the lock is still
+            // to be released.
+            self.stage = Stage::Blocks;
+            self.barrier.go_out();
+        }
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Enters => self.place.give_up(&**lock),
             Stage::Blocks => {
                 self.wait.give_up(cond);
                 lock.exit(self.holding);
             }
-            Stage::Waits(_) => {
-                self.wait.give_up(cond);
-                // Before the lock is released: whoever has it next finds the count as it is.
-                self.barrier.go_out();
-                lock.exit(self.holding);
-            }
-            Stage::Over => {}
+            Stage::Waits(_) | Stage::Over => {}
         }
     }
 

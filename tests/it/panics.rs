@@ -3,8 +3,8 @@
 use crate::kit::*;
 use futures::FutureExt;
 use soloop::{
-    Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Task, create_task, current_task,
-    wait_for, wrap_future,
+    Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Task, create_task,
+    current_task, wait_for, wrap_future,
 };
 use std::{
     any::Any,
@@ -179,17 +179,23 @@ fn of_a_destructor_in_a_cancelled_task_comes_out() {
     });
 }
 
+struct BuggyWaker;
+
+impl Wake for BuggyWaker {
+    fn wake(self: Arc<Self>) {
+        bug()
+    }
+}
+
+fn buggy_waker() -> Waker {
+    Waker::from(Arc::new(BuggyWaker))
+}
+
 #[test]
 fn of_a_waker_comes_out_of_the_call_that_wakes() -> Result<()> {
-    struct BuggyWaker;
-    impl Wake for BuggyWaker {
-        fn wake(self: Arc<Self>) {
-            bug()
-        }
-    }
     run(async {
         let event = Event::new();
-        let waker = Waker::from(Arc::new(BuggyWaker));
+        let waker = buggy_waker();
         let mut buggy = event.wait().boxed_local();
         assert!(
             buggy
@@ -204,6 +210,32 @@ fn of_a_waker_comes_out_of_the_call_that_wakes() -> Result<()> {
         drop(buggy);
         other.await?;
         assert_eq!(format!("{event:?}"), "<Event [set]>");
+        Ok(())
+    })
+}
+
+/// The one that leaves last wakes those who wait outside, while it holds the barrier's lock.
+#[test]
+fn of_a_waker_that_a_barriers_last_party_wakes_leaves_the_barrier_to_others() -> Result<()> {
+    let barrier = Barrier::new(2)?;
+    let mut event_loop = EventLoop::with_virtual_clock();
+    let panic = caught(|| {
+        event_loop.run(async {
+            let parties = [(); 2].map(|()| create_task(barrier.wait()));
+            let mut outside = barrier.wait().boxed_local();
+            create_task(poll_fn(move |_| {
+                outside.poll_unpin(&mut std::task::Context::from_waker(&buggy_waker()))
+            }));
+            for party in parties {
+                party.await?;
+            }
+            Ok(())
+        })
+    });
+    assert_eq!(panic.downcast_ref(), Some(&"a bug"));
+    event_loop.run(async {
+        let other = create_task(barrier.wait());
+        assert_eq!((barrier.wait().await?, other.await?), (0, 1));
         Ok(())
     })
 }
