@@ -92,7 +92,7 @@ impl<'a> Lanes<'a> {
             let mut end = first;
             while end < columns.end {
                 width += gap_width(&self.layout.columns[end]) + self.cell;
-                if width > WIDTH - self.gutter - 1 && end > first {
+                if width > WIDTH - self.gutter - 1 {
                     break;
                 }
                 end += 1;

@@ -430,17 +430,18 @@ mod tests {
             .step(1, [(2, spawned(1))], Yielded)
             .step(2, [], returns())
             .event(1, joined(2))
+            .event(2, released("Lock-1")) // by a destructor, as what follows
             .event(
                 1,
                 CancelRequested {
-                    by: Requester::Task(2), // by a destructor
+                    by: Requester::Task(2),
                 },
             )
             .event(3, Spawned { by: None })
             .tasks(3);
         assert_eq!(
             columns(&Layout::of(&run)),
-            [(0, Some(1), 3), (0, Some(2), 4), (0, None, 1)]
+            [(0, Some(1), 3), (0, Some(2), 5), (0, None, 1)]
         );
     }
 

@@ -386,7 +386,10 @@ fn gap_label(gap: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{EventKind, by_hand::*};
+    use super::{
+        super::{EventKind::*, by_hand::*},
+        *,
+    };
 
     /// The tags of a document, each with what stands before it. Panics where it is not well-formed XML of the plain kind that we write.
     fn tags(svg: &str) -> Vec<(&str, &str)> {
@@ -630,13 +633,51 @@ mod tests {
 
     #[test]
     fn of_many_tasks_there_is_room_for_more() {
-        assert!(crowd(100, 2).to_svg().len() > 40_000);
+        assert!(crowd(100, 1).to_svg().len() > 40_000);
+    }
+
+    /// What is tried of so many columns until a picture is no larger than a hundred bytes.
+    fn tried(columns: u64, size: impl Fn(Detail) -> usize) -> Vec<Detail> {
+        let run = (0..columns).fold(ByHand::default(), |run, _| run.turn().step(1, [], Yielded));
+        let run = run.tasks(1);
+        let mut tried = Vec::new();
+        first_that_fits(&Layout::of(&run), 100, |detail| {
+            tried.push(detail);
+            "x".repeat(size(detail))
+        });
+        tried
+    }
+
+    #[test]
+    fn less_is_drawn_until_it_fits() {
+        let (whole, terse) = (Detail::Whole, Detail::Terse);
+        let turns = Detail::Turns { fold: 0.0 };
+        let size = |detail| if detail == turns { 100 } else { 101 };
+        assert_eq!(tried(240, size), [whole, terse, turns]);
+        assert_eq!(tried(240, |_| 100), [whole]);
+        assert_eq!(tried(241, |_| 100), [turns]);
+    }
+
+    #[test]
+    fn no_more_is_folded_than_it_takes() {
+        let fits = |detail| match detail {
+            Detail::Turns { fold } if fold >= 3.0 => 100,
+            _ => 101,
+        };
+        let fits_first = tried(300, fits)
+            .into_iter()
+            .filter_map(|detail| match detail {
+                Detail::Turns { fold } if fold >= 3.0 => Some(fold),
+                _ => None,
+            });
+        let least = fits_first.fold(f64::MAX, f64::min);
+        assert!((3.0..3.0 * 1.4).contains(&least), "{least}");
     }
 
     #[test]
     fn a_note_that_is_too_long_for_any_picture_is_drawn_all_the_same() {
         let text = "so ".repeat(10_000);
-        let run = ByHand::default().step(1, [(1, EventKind::Note { text })], returns());
+        let run = ByHand::default().step(1, [(1, Note { text })], returns());
         assert!(run.tasks(1).to_svg().len() > 30_000);
     }
 

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures::poll;
+use futures::{StreamExt, poll, stream::FuturesUnordered};
 use proptest::{collection::vec, prelude::*};
 use soloop::{
     Result, create_task, sleep,
@@ -246,12 +246,19 @@ fn what_a_run_leaks_is_no_part_of_the_next() {
     assert_eq!(told(&report), format!("complete after {}", report.runs));
 }
 
-/// Nor is a wait that nobody will ever end.
+/// Nor is a wait that nobody will ever end, in a task or in a combinator.
 #[test]
 fn what_a_run_waits_for_for_ever_is_no_part_of_the_next() {
     let report = Explorer::new().reorder(9).explore(|_| async {
         let waiting = Box::leak(Box::new(Box::pin(wrap_future(pending::<()>()))));
         assert!(poll!(waiting).is_pending());
+        two_tasks().await
+    });
+    assert!(report.complete, "{}", told(&report));
+    let report = Explorer::new().reorder(9).explore(|_| async {
+        let wait = Box::pin(wrap_future(pending::<()>()));
+        let waiting = Box::leak(Box::new(FuturesUnordered::from_iter([wait])));
+        assert!(poll!(waiting.next()).is_pending());
         two_tasks().await
     });
     assert!(report.complete, "{}", told(&report));
