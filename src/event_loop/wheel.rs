@@ -726,4 +726,38 @@ mod tests {
         wheel.remove_due(key);
         assert!(wheel.timers.is_empty());
     }
+    #[test]
+    fn of_timers_that_came_late_the_earliest_is_found() {
+        let at = Duration::from_nanos;
+        let mut wheel = Wheel::new();
+        wheel.expire(at(10), |_| {});
+        wheel.insert(at(7), 1, ());
+        wheel.insert(at(3), 2, ());
+        wheel.insert(at(5), 3, ());
+        let first = wheel.insert(at(1), 4, ());
+        wheel.cancel(first);
+        assert_eq!(wheel.earliest(), Some(at(3)));
+    }
+
+    #[test]
+    fn what_is_due_at_a_far_deadline_is_told_apart_from_what_is_farther() {
+        let far = Duration::from_secs(u64::MAX / 2);
+        let mut wheel = Wheel::new();
+        wheel.insert(far + Duration::from_nanos(1), 1, 'c');
+        wheel.insert(far, 3, 'b');
+        wheel.insert(far, 2, 'a');
+        assert_eq!(wheel.due_at(far), ['a', 'b']);
+    }
+
+    #[test]
+    fn a_far_timer_leaves_nothing_behind() {
+        let far = Duration::MAX;
+        let mut wheel = Wheel::new();
+        let taken_back = wheel.insert(far, 1, ());
+        let due = wheel.insert(far, 2, ());
+        wheel.cancel(taken_back);
+        wheel.expire(far, |_| {});
+        wheel.remove_due(due);
+        assert!(wheel.timers.is_empty() && wheel.far_deadlines.is_empty());
+    }
 }
