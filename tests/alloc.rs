@@ -371,6 +371,7 @@ mod a_steady_state_keeps_nothing {
                     assert!(futures::poll!(&mut waits).is_pending());
                     drop(waits);
                     drop(held);
+                    drop(bare.enter().await?);
                     bare.acquire().await?;
                     let mut waits = Box::pin(bare.wait());
                     assert!(futures::poll!(&mut waits).is_pending());
