@@ -383,6 +383,28 @@ mod a_steady_state_keeps_nothing {
         assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
     }
 
+    /// The slot of such a task is kept for the waiter in it.
+    #[test]
+    fn of_waits_that_outlive_their_tasks() {
+        let grown = measured_in_a_steady_state(|event_loop| {
+            let never = Event::new();
+            tasks(event_loop, 1, move || {
+                let mut wait = Box::pin(never.wait());
+                async {
+                    let begins = create_task(async {
+                        assert!(futures::poll!(&mut wait).is_pending());
+                        Ok(wait)
+                    });
+                    let left = begins.await?;
+                    a_turn().await?;
+                    drop(left);
+                    Ok(())
+                }
+            });
+        });
+        assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
+    }
+
     /// Such a timeout has a waiter of its own, and no time to come back to it.
     #[test]
     fn of_timeouts_that_are_ready_at_once_with_something_begun_inside() {
