@@ -52,6 +52,25 @@ mod request {
     }
 
     #[test]
+    fn once_delivered_is_nothing_to_what_is_woken_in_the_same_step() {
+        let trace = trace_of(async {
+            let task = create_task(async {
+                note(nap(9).await.is_err());
+                let event = Event::new();
+                let mut wait = Box::pin(event.wait());
+                note(futures::poll!(&mut wait).is_pending());
+                event.set();
+                wait.await
+            });
+            turns(1).await?;
+            task.cancel();
+            note(task.await.is_ok());
+            Ok(())
+        });
+        assert_eq!(trace, "true true true");
+    }
+
+    #[test]
     fn counts_up_and_uncancel_counts_down_to_zero() {
         let trace = trace_of(async {
             let task = create_task(nap(9));
