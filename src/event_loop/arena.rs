@@ -34,37 +34,41 @@ impl<T> Arena<T> {
 
     #[inline]
     pub(crate) fn insert(&mut self, thing: T) -> usize {
-        let index = match self.free.pop() {
+        match self.take_free() {
             Some(index) => {
-                self.places[index as usize] = thing;
-                index as usize
+                self.places[index] = thing;
+                index
             }
-            None => {
-                self.places.push(thing);
-                self.places.len() - 1
-            }
-        };
-        #[cfg(debug_assertions)]
-        {
-            self.taken.resize(self.places.len(), false);
-            self.taken[index] = true;
+            None => self.push(thing),
         }
-        index
     }
 
     /// Takes the place of what is inserted next, with what was left there or else something new.
     #[inline]
     pub(crate) fn take_place(&mut self, new: impl FnOnce() -> T) -> usize {
-        match self.free.pop() {
-            Some(index) => {
-                #[cfg(debug_assertions)]
-                {
-                    self.taken[index as usize] = true;
-                }
-                index as usize
-            }
-            None => self.insert(new()),
+        match self.take_free() {
+            Some(index) => index,
+            None => self.push(new()),
         }
+    }
+
+    /// Takes a free place, if there is one, as it was left.
+    #[inline]
+    fn take_free(&mut self) -> Option<usize> {
+        let index = self.free.pop()? as usize;
+        #[cfg(debug_assertions)]
+        {
+            self.taken[index] = true;
+        }
+        Some(index)
+    }
+
+    #[inline]
+    fn push(&mut self, thing: T) -> usize {
+        self.places.push(thing);
+        #[cfg(debug_assertions)]
+        self.taken.push(true);
+        self.places.len() - 1
     }
 
     /// What was left at the place that is taken next, if that is a free one.

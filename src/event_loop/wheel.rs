@@ -21,7 +21,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    mem,
+    iter, mem,
     time::Duration,
 };
 
@@ -144,14 +144,7 @@ impl<P: Copy> Wheel<P> {
         if self.occupied == 0 || at < self.earliest {
             self.earliest = at;
         }
-        let key = TimerKey::new(self.timers.insert(Timer {
-            deadline: at,
-            number,
-            payload: Some(payload),
-            slot: None,
-            previous: None,
-            next: None,
-        }));
+        let key = self.make(at, number, payload);
         if at == u64::MAX {
             self.insert_far(key, deadline, number);
         } else {
@@ -180,15 +173,20 @@ impl<P: Copy> Wheel<P> {
 
     /// Makes a timer that is due already: the caller puts its handle into the ready queue.
     pub(crate) fn insert_due(&mut self, payload: P) -> TimerKey {
-        let timer = Timer {
-            deadline: 0,
-            number: 0,
+        self.make(0, 0, payload)
+    }
+
+    /// Makes a timer that lies in no slot yet.
+    #[inline]
+    fn make(&mut self, deadline: u64, number: u64, payload: P) -> TimerKey {
+        TimerKey::new(self.timers.insert(Timer {
+            deadline,
+            number,
             payload: Some(payload),
             slot: None,
             previous: None,
             next: None,
-        };
-        TimerKey::new(self.timers.insert(timer))
+        }))
     }
 
     /// Cancels a timer. One whose handle stands in the ready queue stays until the handle's turn.
@@ -257,14 +255,9 @@ impl<P: Copy> Wheel<P> {
     pub(crate) fn due_at(&mut self, earliest: Duration) -> Vec<P> {
         let mut due = Vec::new();
         if let Some((first, _)) = self.front() {
-            let mut next = Some(first);
-            while let Some(key) = next {
-                let timer = &self.timers[key.index()];
-                if timer.deadline == instant(earliest) {
-                    due.push((timer.number, timer.payload));
-                }
-                next = timer.next;
-            }
+            let then = instant(earliest);
+            let due_then = self.list(first).filter(|timer| timer.deadline == then);
+            due.extend(due_then.map(|timer| (timer.number, timer.payload)));
         } else {
             let far = self.far.iter();
             let due_then = far.take_while(|&(&(deadline, _), _)| deadline == earliest);
@@ -297,15 +290,10 @@ impl<P: Copy> Wheel<P> {
         let Some((first, is_instant)) = self.front() else {
             return self.far.keys().next().map(|&(deadline, _)| deadline);
         };
-        let mut earliest = u64::MAX;
-        let mut next = Some(first);
-        while let Some(key) = next {
-            let timer = &self.timers[key.index()];
-            earliest = earliest.min(timer.deadline);
-            next = timer.next.filter(|_| !is_instant);
-        }
-        self.earliest = earliest;
-        Some(Duration::from_nanos(earliest))
+        let many = if is_instant { 1 } else { usize::MAX };
+        let deadlines = self.list(first).take(many).map(|timer| timer.deadline);
+        self.earliest = deadlines.min()?;
+        Some(Duration::from_nanos(self.earliest))
     }
 
     /// The first of the list that holds the earliest deadline, and whether the others of the list have the same. A crowd that was
@@ -467,12 +455,18 @@ impl<P: Copy> Wheel<P> {
 
     /// Whether the timers of a list are more than a few.
     fn is_crowded(&self, first: TimerKey) -> bool {
+        self.list(first).nth(FEW).is_some()
+    }
+
+    /// The timers of a list, from its first on.
+    #[inline]
+    fn list(&self, first: TimerKey) -> impl Iterator<Item = &Timer<P>> {
         let mut next = Some(first);
-        for _ in 0..FEW {
-            let Some(key) = next else { return false };
-            next = self.timers[key.index()].next;
-        }
-        next.is_some()
+        iter::from_fn(move || {
+            let timer = &self.timers[next?.index()];
+            next = timer.next;
+            Some(timer)
+        })
     }
 
     /// Deals the timers of a slot out over slots below it.
