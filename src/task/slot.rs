@@ -326,7 +326,7 @@ impl State {
     pub(super) fn detach(&mut self, key: TaskKey, unclaimed: &mut Unclaimed) -> Option<String> {
         let slot = self.slot_mut(key);
         if slot.has_result() {
-            mem::swap(&mut slot.body, unclaimed);
+            move_over(&mut slot.body, unclaimed);
         }
         slot.flags.clear(OWNED);
         let is_unseen = slot.flags.has(UNSEEN);
@@ -346,7 +346,7 @@ impl State {
     pub(crate) fn keep_spent(&mut self, spent: &mut Unclaimed) {
         let place = self.tasks.next_place().map(|slot| &mut slot.body);
         if let Some(empty @ None) = place.filter(|_| is_kept(spent)) {
-            mem::swap(empty, spent);
+            move_over(spent, empty);
         }
     }
 

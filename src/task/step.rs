@@ -230,39 +230,41 @@ impl State {
         ending: Option<Ending>,
         body: &mut Unclaimed,
     ) -> bool {
-        let slot = &mut self.tasks[key.index()];
+        let slot = self.slot(key);
         let is_alone = ending == Some(Ending::Returned)
             && slot.flags.has(OWNED)
             && !slot.flags.has(UNUSUAL_END)
             && slot.youngest.is_none()
             && slot.joiner.is_none();
         if is_alone {
-            slot.flags.clear(RAISING);
-            slot.flags.set(DONE);
-            move_over(body, &mut slot.body);
-            self.here.leave_step();
-            self.alive -= 1;
+            self.retire(key, body);
         }
         is_alone
+    }
+
+    /// A task has returned, and no step of it is running any more.
+    #[inline]
+    fn retire(&mut self, key: TaskKey, body: &mut Unclaimed) {
+        let slot = &mut self.tasks[key.index()];
+        slot.flags.clear(RAISING);
+        slot.flags.set(DONE);
+        if slot.flags.has(OWNED) {
+            move_over(body, &mut slot.body);
+        }
+        self.here.leave_step();
+        self.alive -= 1;
     }
 
     /// Ends a step and its task with it, as most do. Leaves the body if nobody can retrieve its result. Does nothing if
     /// there is more to it.
     #[inline]
     pub(crate) fn finish(&mut self, key: TaskKey, ending: Ending, body: &mut Unclaimed) -> bool {
-        let slot = &mut self.tasks[key.index()];
-        if ending != Ending::Returned || slot.flags.has(UNUSUAL_END) {
+        let slot = self.slot(key);
+        let (flags, youngest, joiner) = (slot.flags, slot.youngest, slot.joiner);
+        if ending != Ending::Returned || flags.has(UNUSUAL_END) {
             return false;
         }
-        slot.flags.clear(RAISING);
-        slot.flags.set(DONE);
-        let flags = slot.flags;
-        if flags.has(OWNED) {
-            move_over(body, &mut slot.body);
-        }
-        let (youngest, joiner) = (slot.youngest, slot.joiner);
-        self.here.leave_step();
-        self.alive -= 1;
+        self.retire(key, body);
         if youngest.is_some() {
             self.detach_waiters(key);
         }

@@ -452,6 +452,15 @@ impl State {
             .push(Errand::Drop(self.foreign.remove(foreign.index())));
     }
 
+    /// Takes out a waiter that was woken, if it is its task's own, and there is nothing else to see to.
+    #[inline]
+    fn take_woken(&mut self, key: WaiterKey) -> Option<Waiter> {
+        match key.lodging() {
+            Lodging::Own(task) if self.here.calm.get() => self.tasks[task.index()].take_woken(key),
+            _ => None,
+        }
+    }
+
     /// Polls a waiter. What most polls find, a wake and nothing else, comes first. If it is pending, says whether the waker
     /// is to be kept.
     #[inline]
@@ -461,11 +470,9 @@ impl State {
         waker: &Waker,
         keeps_waker: &mut bool,
     ) -> Poll<Settled> {
-        if let (Lodging::Own(task), true) = (key.lodging(), self.here.calm.get()) {
-            if let Some(waiter) = self.tasks[task.index()].take_woken(*key) {
-                self.leave(waiter);
-                return Poll::Ready(Settled::Woken);
-            }
+        if let Some(waiter) = self.take_woken(*key) {
+            self.leave(waiter);
+            return Poll::Ready(Settled::Woken);
         }
         let polled = self.poll_unusual(key, waker);
         *keeps_waker = polled.is_pending() && self.wants_waker(*key, waker);

@@ -375,13 +375,10 @@ impl State {
         Some(key)
     }
 
-    /// Takes out a task's own waiter that was woken, if that is all there is to it.
+    /// The same as [`take_woken`](State::take_woken), where the queue is at hand that it leaves, too. Says whether it did.
     #[inline]
     fn take_woken_in_queue(&mut self, list: &List, key: WaiterKey) -> bool {
-        let (Lodging::Own(task), true) = (key.lodging(), self.here.calm.get()) else {
-            return false;
-        };
-        let Some(waiter) = self.tasks[task.index()].take_woken(key) else {
+        let Some(waiter) = self.take_woken(key) else {
             return false;
         };
         if let Kind::Queue {
