@@ -351,8 +351,8 @@ impl Crossing {
     fn leave(&mut self) {
         let cond = &self.barrier.cond;
         let lock = cond.gate();
+        self.wait.give_up(cond);
         if let Stage::Waits(_) = self.stage {
-            self.wait.give_up(cond);
             // Before the lock is released: whoever has it next finds the count as it is. And if a waker panics, the lock is still
             // to be released.
             self.stage = Stage::Blocks;
@@ -360,10 +360,7 @@ impl Crossing {
         }
         match mem::replace(&mut self.stage, Stage::Over) {
             Stage::Enters => self.place.give_up(&**lock),
-            Stage::Blocks => {
-                self.wait.give_up(cond);
-                lock.exit(self.holding);
-            }
+            Stage::Blocks => lock.exit(self.holding),
             Stage::Waits(_) | Stage::Over => {}
         }
     }
