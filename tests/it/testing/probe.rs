@@ -10,11 +10,22 @@ use soloop::{
     Error, Event, Lock, create_task, sleep,
     testing::{Explorer, FailureKind},
     time,
-    trace::EventKind,
+    trace::{EventKind, Timeline},
 };
 
 use super::{brief, replay, told, two_tasks, yields};
 use crate::kit::{OnDrop, secs};
+
+/// What stands in a timeline of one kind, and of which task.
+fn texts(
+    timeline: &Timeline,
+    text_of: impl Fn(&EventKind) -> Option<&String>,
+) -> Vec<(Option<u64>, &str)> {
+    let events = timeline.events().iter();
+    events
+        .filter_map(|event| Some((event.task, text_of(&event.kind)?.as_str())))
+        .collect()
+}
 
 #[test]
 fn choose_returns_each_value_in_some_run() {
@@ -107,15 +118,11 @@ fn what_is_chosen_stands_in_the_timeline_where_it_is_a_departure() {
         let _ = (probe.choose(2), probe.choose(4));
         Ok(())
     });
-    let events = outcome.timeline.events().iter();
-    let departures = events.filter_map(|event| match &event.kind {
-        EventKind::Departed { text } => Some((event.task, text.as_str())),
+    let departures = texts(&outcome.timeline, |kind| match kind {
+        EventKind::Departed { text } => Some(text),
         _ => None,
     });
-    assert_eq!(
-        departures.collect::<Vec<_>>(),
-        [(Some(1), "3 is chosen of 4")]
-    );
+    assert_eq!(departures, [(Some(1), "3 is chosen of 4")]);
 }
 
 #[test]
@@ -342,15 +349,11 @@ fn notes_stand_in_the_timeline_under_the_task_that_wrote_them() {
         })
         .await
     });
-    let notes = outcome.timeline.events().iter();
-    let notes = notes.filter_map(|event| match &event.kind {
-        EventKind::Note { text } => Some((event.task, text.as_str())),
+    let notes = texts(&outcome.timeline, |kind| match kind {
+        EventKind::Note { text } => Some(text),
         _ => None,
     });
-    assert_eq!(
-        notes.collect::<Vec<_>>(),
-        [(Some(1), "of main"), (Some(2), "of task 2")]
-    );
+    assert_eq!(notes, [(Some(1), "of main"), (Some(2), "of task 2")]);
 }
 
 /// A probe may outlive its run, and then knows nothing.
