@@ -81,6 +81,7 @@ pub(super) enum Denied {
 
 impl Denied {
     #[cold]
+    #[inline(never)]
     pub(super) fn error(self, gate: &impl Gate) -> Error {
         match self {
             Self::Cancelled => Error::Cancelled,
@@ -91,26 +92,34 @@ impl Denied {
 }
 
 impl Place {
-    /// Polls for a pass. What most passes are, with nobody in front or looking on, comes first, and is no more than that, so as
-    /// to be inlined.
+    /// Polls for a pass.
     #[inline]
     pub(super) fn poll<G: Gate>(
         &mut self,
         gate: &Rc<G>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Denied>> {
-        if self.0.is_some() {
-            return self.poll_waiting(gate, cx);
-        }
-        if gate.pass() {
+        if self.0.is_none() && gate.pass() {
             return Poll::Ready(Ok(()));
         }
-        self.poll_first(gate, cx)
+        self.poll_slowly(gate, cx)
+    }
+
+    #[inline(never)]
+    fn poll_slowly<G: Gate>(
+        &mut self,
+        gate: &Rc<G>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Denied>> {
+        match self.0 {
+            None => self.poll_first(gate, cx),
+            Some(_) => self.poll_waiting(gate, cx),
+        }
     }
 
     /// The first poll, if that does not simply pass: as a recorder looks on, past those who have given up, or behind those who
     /// wait.
-    #[inline(never)]
+    #[inline]
     fn poll_first<G: Gate>(
         &mut self,
         gate: &Rc<G>,
@@ -127,7 +136,7 @@ impl Place {
     }
 
     /// A later poll.
-    #[inline(never)]
+    #[inline]
     fn poll_waiting<G: Gate>(
         &mut self,
         gate: &Rc<G>,
@@ -206,14 +215,35 @@ impl<L: Leads> Passing<L> {
         }
     }
 
-    /// Polls, and hands out what led to the gate when it is passed.
+    /// Polls, and hands out what led to the gate when it is passed. What most passes are, with nobody in front or looking on,
+    /// comes first, and is no more than that, so as to be inlined.
     #[inline]
     fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Result<L>> {
+        if self.place.0.is_none() {
+            if let Some(way) = &self.way {
+                if way.gate().pass() {
+                    return self.pass();
+                }
+            }
+        }
+        self.poll_slowly(cx)
+    }
+
+    #[inline]
+    fn pass(&mut self) -> Poll<Result<L>> {
+        Poll::Ready(Ok(self.way.take().expect(AGAIN)))
+    }
+
+    #[inline(never)]
+    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<L>> {
         let gate = self.way.as_ref().expect(AGAIN).gate();
-        match self.place.poll(gate, cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(())) => Poll::Ready(Ok(self.way.take().expect(AGAIN))),
-            Poll::Ready(Err(denied)) => Poll::Ready(Err(denied.error(&**gate))),
+        let passed = match self.place.0 {
+            None => self.place.poll_first(gate, cx),
+            Some(_) => self.place.poll_waiting(gate, cx),
+        };
+        match ready!(passed) {
+            Ok(()) => self.pass(),
+            Err(denied) => Poll::Ready(Err(denied.error(&**gate))),
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, LOCK_NOT_ACQUIRED, Result},
-    waiter::{Held, Named, Queue},
+    waiter::{Held, NOTED, Named, Queue, TAKEN},
 };
 
 /// A lock for tasks: at most one holds it, and those who wait get it in the order in which they came.
@@ -54,18 +54,18 @@ pub struct Lock(pub(super) Rc<State>);
 pub(super) type Holding = u64;
 
 pub(super) struct State {
-    locked: Cell<bool>,
+    /// Those who wait; and marked, whether somebody holds the lock, and whether there is more to its release: a recorder has
+    /// seen the acquire, or a holding was lost.
+    ///
+    /// Invariant: without `NOTED`, `lost` is empty.
     waiters: Queue,
-    /// The number of the present holding, or of the last.
-    holding: Cell<Holding>,
-    acquired: Cell<u64>,
+    /// The number of the last acquire.
+    acquired: Cell<Holding>,
+    /// An acquire that was the return of a holding given up before, and the number of that.
+    resumed: Cell<(Holding, Holding)>,
     /// How many guards there are. With none left, nobody asks for what was lost.
     guards: Cell<usize>,
     lost: RefCell<Vec<Holding>>,
-    /// Whether there is more to a release: a recorder has seen the acquire, or a holding was lost.
-    ///
-    /// Invariant: false only if `lost` is empty.
-    noted: Cell<bool>,
 }
 
 impl Lock {
@@ -84,13 +84,11 @@ impl Lock {
     #[must_use]
     pub fn new() -> Self {
         Self(Rc::new(State {
-            locked: Cell::new(false),
             waiters: Queue::keeping_place(),
-            holding: Cell::new(0),
             acquired: Cell::new(0),
+            resumed: Cell::new((0, 0)),
             guards: Cell::new(0),
             lost: RefCell::default(),
-            noted: Cell::new(false),
         }))
     }
 
@@ -123,7 +121,7 @@ impl Lock {
     /// ```
     #[must_use]
     pub fn locked(&self) -> bool {
-        self.0.locked.get()
+        self.0.locked()
     }
 
     /// Takes the lock, waiting until it is free and everybody who came before has had it.
@@ -265,8 +263,9 @@ impl fmt::Debug for LockGuard {
 }
 
 impl State {
+    #[inline]
     pub(super) fn locked(&self) -> bool {
-        self.locked.get()
+        self.waiters.has(TAKEN)
     }
 
     /// Gives the lock a name if nobody else has a reference to it.
@@ -278,26 +277,25 @@ impl State {
 
     #[inline]
     fn take(&self) {
-        let number = self.acquired.get() + 1;
-        self.acquired.set(number);
-        self.holding.set(number);
-        self.locked.set(true);
+        self.acquired.set(self.acquired.get() + 1);
+        self.waiters.mark(TAKEN);
     }
 
     /// Gives the lock back. Says whether anybody held it.
     #[inline]
     fn give_back(self: &Rc<Self>) -> bool {
-        let held = self.locked.replace(false);
+        let held = self.locked();
         if held {
             self.hand_on();
         }
         held
     }
 
-    /// The lock is free: whoever waits for that is woken.
+    /// Sets the lock free, and wakes whoever waits for that.
     #[inline]
     fn hand_on(self: &Rc<Self>) {
-        if self.noted.get() {
+        self.waiters.unmark(TAKEN);
+        if self.waiters.has(NOTED) {
             self.note_release();
         }
         self.wake_up_first();
@@ -306,7 +304,9 @@ impl State {
     #[cold]
     fn note_release(self: &Rc<Self>) {
         self.waiters.tell_recorder(self, Held::Ends);
-        self.noted.set(!self.lost.borrow().is_empty());
+        if self.lost.borrow().is_empty() {
+            self.waiters.unmark(NOTED);
+        }
     }
 
     #[inline]
@@ -318,19 +318,19 @@ impl State {
         }
     }
 
-    /// A guard is made, for the present holding.
+    /// A guard is made, for the acquire just done.
     #[inline]
     pub(super) fn enter(&self) -> Holding {
         self.guards.set(self.guards.get() + 1);
-        self.holding.get()
+        self.acquired.get()
     }
 
     /// A guard is dropped: as most are, with nobody waiting or looking on, and nothing lost.
     #[inline]
     pub(super) fn exit(self: &Rc<Self>, holding: Holding) {
-        if self.locked.get() && self.waiters.len() == 0 && !self.noted.get() {
+        if self.waiters.has_only(TAKEN) {
             self.guards.set(self.guards.get() - 1);
-            self.locked.set(false);
+            self.waiters.unmark(TAKEN);
         } else {
             self.exit_noted(holding);
         }
@@ -339,7 +339,7 @@ impl State {
     #[inline(never)]
     fn exit_noted(self: &Rc<Self>, holding: Holding) {
         self.guards.set(self.guards.get() - 1);
-        if !self.noted.get() || !self.was_lost(holding) {
+        if !self.waiters.has(NOTED) || !self.was_lost(holding) {
             // Silent where Python would raise: a destructor has nobody to tell.
             self.give_back();
         }
@@ -353,22 +353,26 @@ impl State {
 
     /// Releases for a condition to wait. The number belongs to the holding that comes back.
     pub(super) fn give_up(self: &Rc<Self>) -> Holding {
-        let holding = self.holding.get();
-        self.locked.set(false);
+        let acquired = self.acquired.get();
+        let holding = match self.resumed.get() {
+            (last, resumed) if last == acquired => resumed,
+            _ => acquired,
+        };
         self.hand_on();
         holding
     }
 
     /// The lock was taken back for the holding that was given up.
+    #[inline]
     pub(super) fn resume(&self, holding: Holding) {
-        self.holding.set(holding);
+        self.resumed.set((self.acquired.get(), holding));
     }
 
     /// What was given up will not come back.
     pub(super) fn lose(&self, holding: Holding) {
         if self.guards.get() > 0 {
             self.lost.borrow_mut().push(holding);
-            self.noted.set(true);
+            self.waiters.mark(NOTED);
         }
     }
 
@@ -395,33 +399,36 @@ impl Gate for State {
     #[inline]
     fn pass(&self) -> bool {
         // Whoever comes waits behind those who wait, even if the lock is free.
-        let free = !self.locked.get() && !self.waiters.are_of_interest();
+        let free = self.waiters.is_quiet();
         if free {
             self.take();
         }
         free
     }
 
+    #[inline]
     fn pass_by(&self) -> bool {
-        let free = !self.locked.get() && self.waiters.all_cancelled();
+        let free = !self.locked() && self.waiters.all_cancelled();
         if free {
             self.take();
         }
         free
     }
 
+    #[inline]
     fn pass_woken(&self) {
         self.take();
     }
 
     fn note_pass(&self) {
-        self.noted.set(true);
+        self.waiters.mark(NOTED);
     }
 
+    #[inline]
     fn leave(&self, _had_permit: bool) {
         // After a success the lock is taken. After a cancel or a drop it may be free, since this was the one to take
         // it, and then the next must run.
-        if !self.locked.get() {
+        if !self.locked() {
             self.wake_up_first();
         }
     }
@@ -429,7 +436,7 @@ impl Gate for State {
 
 impl Named for State {
     fn name(&self) -> String {
-        repr(self, locked_or_not(self.locked.get()), &self.waiters)
+        repr(self, locked_or_not(self.locked()), &self.waiters)
     }
 
     fn kind(&self) -> &'static str {

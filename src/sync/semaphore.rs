@@ -421,7 +421,7 @@ impl Gate for State {
 
     #[inline]
     fn pass(&self) -> bool {
-        let free = self.value.get() > 0 && !self.waiters.are_of_interest();
+        let free = self.value.get() > 0 && self.waiters.is_quiet();
         if free {
             self.value.set(self.value.get() - 1);
         }

@@ -33,7 +33,7 @@ use std::{
 };
 
 pub(crate) use self::{
-    queue::{Held, Named, Queue, WaitList},
+    queue::{Held, NOTED, Named, Queue, TAKEN, WaitList},
     told::Waits,
 };
 

@@ -37,11 +37,18 @@ pub(crate) struct Queue {
     owner: OnceCell<Weak<dyn Named>>,
     /// What the user calls the primitive.
     given_name: OnceCell<Box<str>>,
-    /// How many waiters there are, done ones included.
-    len: Cell<usize>,
+    /// How many waiters there are, done ones included, in `ONE`s, and the marks of the primitive: in one word, since most of
+    /// the time there is none of it, and one question is enough.
+    standing: Cell<usize>,
     /// Whether a done waiter keeps its place.
     keeps_place: bool,
 }
+
+/// A mark of a primitive that somebody holds.
+pub(crate) const TAKEN: usize = 1;
+/// A mark of a primitive of which there is more to say when it is given back.
+pub(crate) const NOTED: usize = 2;
+const ONE: usize = 4;
 
 /// Where a queue is known.
 struct Home {
@@ -77,7 +84,7 @@ impl Queue {
             home: OnceCell::new(),
             owner: OnceCell::new(),
             given_name: OnceCell::new(),
-            len: Cell::new(0),
+            standing: Cell::new(0),
             keeps_place: true,
         }
     }
@@ -88,7 +95,7 @@ impl Queue {
             home: OnceCell::new(),
             owner: OnceCell::new(),
             given_name: OnceCell::new(),
-            len: Cell::new(0),
+            standing: Cell::new(0),
             keeps_place: false,
         }
     }
@@ -110,13 +117,34 @@ impl Queue {
 
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len.get()
+        self.standing.get() / ONE
     }
 
-    /// Whether anybody waits, or a recorder looks on: one question, since most of the time it is neither.
     #[inline]
-    pub(crate) fn are_of_interest(&self) -> bool {
-        self.len.get() | journal::written() != 0
+    pub(crate) fn has(&self, mark: usize) -> bool {
+        self.standing.get() & mark != 0
+    }
+
+    #[inline]
+    pub(crate) fn mark(&self, mark: usize) {
+        self.standing.set(self.standing.get() | mark);
+    }
+
+    #[inline]
+    pub(crate) fn unmark(&self, mark: usize) {
+        self.standing.set(self.standing.get() & !mark);
+    }
+
+    /// Whether nobody waits, nothing is marked, and no recorder looks on.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.standing.get() | journal::written() == 0
+    }
+
+    /// Whether nobody waits, and nothing but this is marked.
+    #[inline]
+    pub(crate) fn has_only(&self, mark: usize) -> bool {
+        self.standing.get() == mark
     }
 
     /// The running task passes a primitive that can be held, or gives it back: for a recorder, if there is one.
@@ -141,12 +169,12 @@ impl Queue {
     /// Whether nobody waits, or everybody who does has been cancelled.
     #[inline]
     pub(crate) fn all_cancelled(&self) -> bool {
-        self.len.get() == 0 || self.are_all_cancelled()
+        self.len() == 0 || self.are_all_cancelled()
     }
 
     fn are_all_cancelled(&self) -> bool {
         let known = self.home.get();
-        known.is_none_or(|known| known.list.cancelled.get() == self.len.get())
+        known.is_none_or(|known| known.list.cancelled.get() == self.len())
     }
 
     /// Joins the queue, at its end, on behalf of the task that polls. The primitive belongs to the running loop from now on.
@@ -168,7 +196,7 @@ impl Queue {
     fn enter_known(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
         let known = self.home.get()?;
         let waiter = known.enter(self.keeps_place, cx)?;
-        self.len.set(self.len.get() + 1);
+        self.standing.set(self.standing.get() + ONE);
         Some(waiter)
     }
 
@@ -192,7 +220,7 @@ impl Queue {
     pub(crate) fn poll(&self, waiter: &mut WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
         let known = self.home.get().expect("it was entered");
         if known.take_woken(*waiter) {
-            self.len.set(self.len.get() - 1);
+            self.standing.set(self.standing.get() - ONE);
             return Poll::Ready(Settled::Woken);
         }
         self.poll_unusual(known, waiter, cx)
@@ -207,7 +235,7 @@ impl Queue {
     ) -> Poll<Settled> {
         let settled = ready!(known.home.poll_waiter(waiter, cx));
         if settled.is_gone() {
-            self.len.set(self.len.get() - 1);
+            self.standing.set(self.standing.get() - ONE);
         }
         Poll::Ready(settled)
     }
@@ -215,7 +243,7 @@ impl Queue {
     /// Takes a waiter out of the queue before its time. Says whether it had been woken.
     pub(crate) fn leave(&self, waiter: WaiterKey) -> bool {
         let known = self.home.get().expect("it was entered");
-        self.len.set(self.len.get() - 1);
+        self.standing.set(self.standing.get() - ONE);
         known.home.open(|state| state.remove(waiter)) == Wake::Woken
     }
 
