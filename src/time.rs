@@ -56,12 +56,20 @@ pub fn sleep(delay: Duration) -> impl Future<Output = Result<()>> + 'static {
 #[must_use = "futures do nothing unless polled"]
 struct Sleep(Stage);
 
+// The stage has a place of its own: among the bits that a `Duration` leaves free, it takes longer to read.
+#[repr(u32)]
 enum Stage {
     Unpolled(Duration),
-    Yielding(Yielding),
-    /// Until a timer wakes it.
-    Sleeping(Waiting),
+    Asleep(Rc<Loop>, Until),
     Over,
+}
+
+#[derive(Clone, Copy)]
+enum Until {
+    /// A bare yield of the running task: another step than this.
+    Step(u32),
+    /// A timer wakes it.
+    Woken(WaiterKey),
 }
 
 impl Future for Sleep {
@@ -70,109 +78,116 @@ impl Future for Sleep {
     // Always, since a bare yield is not much more than the call would be.
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if let Stage::Yielding(yielding) = &self.0 {
-            if yielding.is_over() {
+        match &self.0 {
+            Stage::Asleep(home, Until::Step(since)) if home.here.has_yielded(*since) => {
                 self.0 = Stage::Over;
                 return Poll::Ready(Ok(()));
             }
-        } else if matches!(self.0, Stage::Unpolled(Duration::ZERO)) {
-            if let Some(yielding) = Yielding::begin(cx) {
-                // Nothing has to be dropped of a sleep that was not polled, and so nothing has to be called.
-                mem::forget(mem::replace(&mut self.0, Stage::Yielding(yielding)));
-                return Poll::Pending;
+            Stage::Unpolled(Duration::ZERO) => {
+                if let Some((home, since)) = Loop::begin_yield(cx) {
+                    let asleep = Stage::Asleep(home, Until::Step(since));
+                    // Nothing has to be dropped of a sleep that was not polled, and so nothing has to be called.
+                    mem::forget(mem::replace(&mut self.0, asleep));
+                    return Poll::Pending;
+                }
             }
+            _ => {}
         }
         self.poll_asleep(cx)
-    }
-}
-
-/// A bare yield of the running task, since a step.
-struct Yielding {
-    home: Rc<Loop>,
-    since: u32,
-}
-
-impl Yielding {
-    /// Begins a bare yield, if it is the running task that polls, with no `wait_for` around.
-    fn begin(cx: &mut Context<'_>) -> Option<Self> {
-        let home = Loop::current_if(|running| running.here.may_yield(cx.waker()))?;
-        let since = home.here.begin_yield();
-        Some(Self { home, since })
-    }
-
-    #[inline]
-    fn is_over(&self) -> bool {
-        self.home.here.has_yielded(self.since)
-    }
-}
-
-impl Stage {
-    /// Begins a bare yield inside a `wait_for` or a combinator. Polled with a combinator's waker, it needs a waiter, which keeps
-    /// that.
-    fn begin_yield_inside(cx: &mut Context<'_>) -> Option<Self> {
-        let home = Loop::current()?;
-        let since = home.open(State::yield_now)?;
-        Some(if home.here.keeps(cx.waker()) {
-            let waiter = home.open(State::yield_inside);
-            home.keep_waker(waiter, cx);
-            Self::Sleeping(Waiting::new(home, waiter))
-        } else {
-            Self::Yielding(Yielding { home, since })
-        })
-    }
-
-    /// Begins a sleep of the running task.
-    fn begin_sleep(delay: Duration, cx: &mut Context<'_>) -> Option<Self> {
-        let home = Loop::current()?;
-        let deadline = home.now().saturating_add(delay);
-        let mut keeps_waker = false;
-        let waiter = home.open(|state| {
-            keeps_waker = state.here.keeps(cx.waker());
-            state.begin_sleep(deadline, cx.waker())
-        })?;
-        if keeps_waker {
-            home.keep_waker(waiter, cx);
-        }
-        Some(Self::Sleeping(Waiting::new(home, waiter)))
-    }
-}
-
-impl Drop for Sleep {
-    #[inline]
-    fn drop(&mut self) {
-        if let Stage::Yielding(yielding) = &self.0 {
-            yielding.home.here.forget_yield(yielding.since);
-        }
     }
 }
 
 impl Sleep {
     /// Polls a sleep that takes time, or a bare yield about which there is more to say.
     fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        match &mut self.0 {
+        let (home, until) = match &mut self.0 {
+            Stage::Asleep(home, until) => (home, until),
             Stage::Unpolled(delay) => {
-                let begun = match *delay {
-                    Duration::ZERO => Stage::begin_yield_inside(cx),
-                    delay => Stage::begin_sleep(delay, cx),
-                };
-                let Some(begun) = begun else {
-                    return Poll::Ready(Err(Error::no_running_loop()));
-                };
-                self.0 = begun;
-                Poll::Pending
-            }
-            Stage::Sleeping(waiting) => {
-                let ended = ready!(Pin::new(waiting).poll(cx));
-                self.0 = Stage::Over;
-                Poll::Ready(ended)
-            }
-            Stage::Yielding(yielding) => {
-                let settled = ready!(yielding.home.poll_yield(yielding.since));
-                self.0 = Stage::Over;
-                Poll::Ready(settled.result())
+                let delay = *delay;
+                return self.begin(delay, cx);
             }
             Stage::Over => panic!("`sleep` polled again after its end"),
+        };
+        let settled = ready!(match until {
+            Until::Step(since) => home.poll_yield(*since),
+            Until::Woken(waiter) => home.poll_waiter(waiter, cx),
+        });
+        if settled.is_gone() {
+            self.0 = Stage::Over;
         }
+        Poll::Ready(settled.result())
+    }
+
+    #[inline]
+    fn begin(&mut self, delay: Duration, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(home) = Loop::current() else {
+            return Poll::Ready(Err(Error::no_running_loop()));
+        };
+        let until = match delay {
+            Duration::ZERO => home.begin_yield_inside(cx),
+            delay => home.begin_sleep(delay, cx).map(Until::Woken),
+        };
+        let Some(until) = until else {
+            return Poll::Ready(Err(Error::no_running_loop()));
+        };
+        mem::forget(mem::replace(&mut self.0, Stage::Asleep(home, until)));
+        Poll::Pending
+    }
+}
+
+impl Until {
+    /// Ends before its time.
+    #[inline(never)]
+    fn give_up(self, home: &Loop) {
+        match self {
+            Self::Step(since) => home.here.forget_yield(since),
+            Self::Woken(waiter) => home.open(|state| state.end_sleep(waiter)),
+        }
+    }
+}
+
+impl Drop for Sleep {
+    #[inline]
+    fn drop(&mut self) {
+        if let Stage::Asleep(home, until) = &self.0 {
+            until.give_up(home);
+        }
+    }
+}
+
+impl Loop {
+    /// Begins a bare yield, if it is the running task that polls, with no `wait_for` around. Says since which step.
+    fn begin_yield(cx: &mut Context<'_>) -> Option<(Rc<Self>, u32)> {
+        let home = Self::current_if(|running| running.here.may_yield(cx.waker()))?;
+        let since = home.here.begin_yield();
+        Some((home, since))
+    }
+
+    /// Begins a bare yield inside a `wait_for` or a combinator. Polled with a combinator's waker, it needs a waiter, which keeps
+    /// that.
+    fn begin_yield_inside(&self, cx: &mut Context<'_>) -> Option<Until> {
+        let since = self.open(State::yield_now)?;
+        if !self.here.keeps(cx.waker()) {
+            return Some(Until::Step(since));
+        }
+        let waiter = self.open(State::yield_inside);
+        self.keep_waker(waiter, cx);
+        Some(Until::Woken(waiter))
+    }
+
+    /// Begins a sleep of the running task.
+    #[inline]
+    fn begin_sleep(&self, delay: Duration, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        let deadline = self.now().saturating_add(delay);
+        let mut keeps_waker = false;
+        let waiter = self.open(|state| {
+            keeps_waker = state.here.keeps(cx.waker());
+            state.begin_sleep(deadline, cx.waker())
+        })?;
+        if keeps_waker {
+            self.keep_waker(waiter, cx);
+        }
+        Some(waiter)
     }
 }
 
@@ -212,7 +227,10 @@ pub fn wait_for<T>(
 ) -> impl Future<Output = Result<T>> {
     WaitFor {
         coroutine: Some(coro),
-        limit: Limit::Unpolled(timeout.into()),
+        limit: match timeout.into() {
+            Some(timeout) => Limit::Unpolled(timeout),
+            None => Limit::None,
+        },
     }
 }
 
@@ -227,8 +245,11 @@ pin_project! {
 }
 
 /// How long a `wait_for` may take.
+// Likewise, the kind has a place of its own.
+#[repr(u32)]
 enum Limit {
-    Unpolled(Option<Duration>),
+    /// So long, from the first poll on.
+    Unpolled(Duration),
     /// For ever.
     None,
     /// Until a deadline: its boundary in the task.
@@ -242,26 +263,13 @@ impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
     type Output = Result<T>;
 
     #[inline]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let this = self.as_mut().project();
-        let result = match *this.limit {
-            Limit::Unpolled(Some(timeout)) if !timeout.is_zero() || is_task::<F, T>() => {
-                if this.limit.begin() {
-                    ready!(self.as_mut().poll_first(cx))
-                } else {
-                    self.as_mut().poll_outside(timeout, cx)
-                }
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        match self.limit {
+            Limit::Unpolled(timeout) if !timeout.is_zero() || is_task::<F, T>() => {
+                self.poll_first(timeout, cx)
             }
-            _ => ready!(self.as_mut().poll_again(cx)),
-        };
-        let mut this = self.project();
-        this.coroutine.set(None);
-        match this.limit {
-            // What is left of it is no more than the loop.
-            Limit::Scope(boundary) => _ = boundary.close(),
-            limit => *limit = Limit::Over,
+            _ => self.poll_again(cx),
         }
-        Poll::Ready(result)
     }
 }
 
@@ -270,46 +278,48 @@ const ENDED: &str = "`wait_for` polled again after its end";
 impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
     /// The first poll under a limit. Most of what is ever polled so is ready at once, and then that is all there is to it.
     #[inline]
-    fn poll_first(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let this = self.project();
-        let Limit::Scope(boundary) = this.limit else {
-            unreachable!("it has just begun");
+    fn poll_first(
+        mut self: Pin<&mut Self>,
+        timeout: Duration,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T>> {
+        let this = self.as_mut().project();
+        let Some(boundary) = this.limit.begin(timeout) else {
+            let result = self.as_mut().poll_outside(timeout, cx);
+            return self.end(result);
         };
         let inside = boundary.inside();
-        match this.coroutine.as_pin_mut().expect(ENDED).poll(cx) {
+        let result = match this.coroutine.as_pin_mut().expect(ENDED).poll(cx) {
             Poll::Ready(result) => {
                 drop(inside);
-                Poll::Ready(result)
+                result
             }
             Poll::Pending => match inside.stay(cx) {
-                Verdict::Pending => Poll::Pending,
-                Verdict::Abandon => Poll::Ready(Err(Error::Cancelled)),
+                Verdict::Pending => return Poll::Pending,
+                Verdict::Abandon => Err(Error::Cancelled),
             },
-        }
+        };
+        self.end(result)
     }
 
-    fn poll_again(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        let mut this = self.project();
-        if let Limit::Unpolled(timeout) = this.limit {
-            *this.limit = match timeout {
-                None => Limit::None,
-                Some(_) => {
-                    // It never begins.
-                    this.coroutine.set(None);
-                    Limit::Zero(refuse_to_start(cx)?)
-                }
-            };
+    fn poll_again(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.as_mut().project();
+        if let Limit::Unpolled(_) = this.limit {
+            // It never begins.
+            this.coroutine.set(None);
+            match refuse_to_start(cx) {
+                Ok(waiting) => *this.limit = Limit::Zero(waiting),
+                Err(error) => return self.end(Err(error)),
+            }
         }
         let coroutine = this.coroutine.as_mut().as_pin_mut();
-        match this.limit {
-            Limit::None => coroutine.expect(ENDED).poll(cx),
-            Limit::Zero(waiting) => {
-                let refused = ready!(Pin::new(waiting).poll(cx));
-                Poll::Ready(refused.and(Err(Error::Timeout)))
-            }
+        let result = match this.limit {
             Limit::Scope(boundary) => {
                 let coroutine = coroutine.expect(ENDED);
-                let inside = boundary.enter()?;
+                if !boundary.enter() {
+                    return self.end(Err(Error::no_running_loop()));
+                }
+                let inside = boundary.inside();
                 let result = match coroutine.poll(cx) {
                     Poll::Ready(result) => {
                         drop(inside);
@@ -319,13 +329,31 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
                     Poll::Pending => return Poll::Pending,
                 };
                 this.coroutine.set(None);
-                Poll::Ready(match result {
+                match result {
                     Err(Error::Cancelled) if boundary.close() => Err(Error::Timeout),
                     result => result,
-                })
+                }
+            }
+            Limit::None => ready!(coroutine.expect(ENDED).poll(cx)),
+            Limit::Zero(waiting) => {
+                let refused = ready!(Pin::new(waiting).poll(cx));
+                refused.and(Err(Error::Timeout))
             }
             Limit::Unpolled(_) | Limit::Over => panic!("{ENDED}"),
+        };
+        self.end(result)
+    }
+
+    #[inline]
+    fn end(self: Pin<&mut Self>, result: Result<T>) -> Poll<Result<T>> {
+        let mut this = self.project();
+        this.coroutine.set(None);
+        match this.limit {
+            // What is left of it is no more than the loop.
+            Limit::Scope(boundary) => _ = boundary.close(),
+            limit => *limit = Limit::Over,
         }
+        Poll::Ready(result)
     }
 
     /// What need not wait works outside any loop, too.
@@ -361,18 +389,11 @@ fn is_task<F, T>() -> bool {
 }
 
 impl Limit {
-    /// Begins a scope, and the first poll in it. Says whether any task is running at all.
-    fn begin(&mut self) -> bool {
-        let Self::Unpolled(Some(timeout)) = *self else {
-            return false;
-        };
-        let Some(home) = Loop::current() else {
-            return false;
-        };
+    /// Begins a scope, and the first poll in it. `None` if no task is running at all.
+    fn begin(&mut self, timeout: Duration) -> Option<&mut Boundary> {
+        let home = Loop::current()?;
         let here = &home.here;
-        if here.task.get().is_none() {
-            return false;
-        }
+        here.task.get()?;
         let began = home.clock().moment();
         let at_once = timeout.is_zero();
         let others_before = if at_once || here.scope.get().is_some() {
@@ -383,7 +404,7 @@ impl Limit {
         };
         here.enter_undrawn();
         let number = here.number_timer();
-        *self = Self::Scope(Boundary {
+        let boundary = Boundary {
             home,
             scope: None,
             others_before,
@@ -394,8 +415,13 @@ impl Limit {
             }),
             spared: false,
             at_once,
-        });
-        true
+        };
+        // There was no more than the timeout, and nothing to drop.
+        mem::forget(mem::replace(self, Self::Scope(boundary)));
+        match self {
+            Self::Scope(boundary) => Some(boundary),
+            _ => unreachable!("it has just begun"),
+        }
     }
 }
 
@@ -423,16 +449,13 @@ struct Unset {
 }
 
 impl Boundary {
+    /// Says whether any task is running at all.
     #[inline]
-    fn enter(&mut self) -> Result<Inside<'_>> {
-        let entered = match self.scope {
+    fn enter(&self) -> bool {
+        match self.scope {
             Some(scope) => self.enter_drawn(scope),
             None => self.home.here.enter_undrawn(),
-        };
-        if !entered {
-            return Err(Error::no_running_loop());
         }
-        Ok(self.inside())
     }
 
     #[inline(never)]

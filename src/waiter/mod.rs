@@ -388,6 +388,19 @@ impl State {
         waiter.wake
     }
 
+    /// Takes a waiter out that may sleep, as its task's own.
+    pub(crate) fn end_sleep(&mut self, key: WaiterKey) {
+        if let Lodging::Own(task) = key.lodging() {
+            let slot = &mut self.tasks[task.index()];
+            let is_usual = slot.youngest == Some(key) && !slot.flags.has(DONE);
+            if let (true, Kind::Sleep { timer: Some(timer) }) = (is_usual, slot.own.kind) {
+                slot.youngest = None;
+                return self.wheel.cancel(timer);
+            }
+        }
+        self.remove(key);
+    }
+
     /// A waiter that was taken out leaves what it waited for.
     #[inline]
     fn leave(&mut self, waiter: Waiter) {
