@@ -602,7 +602,9 @@ mod tests {
     fn a_failure_found_after_the_last_turn_is_of_the_last_turn_that_is_drawn() {
         let waiting = waits("Event-1");
         let run = ByHand::default().turn().step(1, [], waiting).turn();
-        let failed = EventKind::Failed { text: "lost".into() };
+        let failed = EventKind::Failed {
+            text: "lost".into(),
+        };
         let svg = run.event(None, failed).tasks(1).to_svg();
         assert!(svg.contains("aria-label=\"1 task over 1 turn\""), "{svg}");
         assert!(svg.contains("waits for Event-1, turn 1: "), "{svg}");
