@@ -1,4 +1,4 @@
-#![doc = include_str!("../docs/links.md")] // where the README's links lead in the documentation: the first target counts
+#![doc = include_str!("../docs/links.md")] // where the pages' links lead in the documentation: the first target counts
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -16,12 +16,15 @@ mod waiter;
 /// Pages to read, whose listings all run.
 #[cfg(any(doc, doctest))]
 pub mod pages {
+    #[doc = include_str!("../docs/links.md")]
     #[doc = include_str!("../docs/asyncio.md")]
     pub mod asyncio {}
 
+    #[doc = include_str!("../docs/links.md")]
     #[doc = include_str!("../docs/embedding.md")]
     pub mod embedding {}
 
+    #[doc = include_str!("../docs/links.md")]
     #[doc = include_str!("../docs/testing.md")]
     pub mod testing {}
 
@@ -48,6 +51,7 @@ pub mod pages {
         }
     }
 
+    #[doc = include_str!("../docs/links.md")]
     #[doc = include_str!("../docs/performance.md")]
     pub mod performance {}
 

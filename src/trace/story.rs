@@ -314,6 +314,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_cancel_from_outside_is_told_where_it_comes() {
+        let by = Requester::Outside;
+        let run = ByHand::default().event(2, EventKind::CancelRequested { by });
+        let run = run.tasks(2);
+        let layout = Layout::of(&run);
+        assert_eq!(
+            layout.deeds(&layout.columns[0]),
+            ["Task-2 cancelled from outside"]
+        );
+    }
+
     /// What the words are for each thing that wakes, while it happens and once it is over.
     #[test]
     fn each_cause_has_its_words() {

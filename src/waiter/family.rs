@@ -6,7 +6,7 @@ use crate::{
         key::{Lodging, TaskKey, WaiterKey},
         state::State,
     },
-    task::{DONE, POLLED, STRUCK},
+    task::{DONE, STRUCK},
 };
 
 impl State {
@@ -41,10 +41,6 @@ impl State {
     pub(super) fn move_out(&mut self, task: TaskKey) -> WaiterKey {
         let slot = self.slot(task);
         let (waiter, done) = (slot.own, slot.flags.has(DONE));
-        let polled = match slot.flags.has(POLLED) {
-            true => slot.last_step,
-            false => slot.last_step.wrapping_sub(1),
-        };
         let key = self.next_other();
         let younger = self.second(task);
         match younger {
@@ -57,7 +53,7 @@ impl State {
             scope: None,
             younger,
             older: None,
-            polled,
+            polled: self.here.step.get(),
             foreign: None,
         });
         match waiter.kind {

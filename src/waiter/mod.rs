@@ -508,15 +508,14 @@ impl State {
         let settled = match wake {
             Wake::Pending => {
                 self.draw_scopes();
-                let (step, scope) = (self.here.step.get(), self.here.scope.get());
+                let scope = self.here.scope.get();
                 if let Lodging::Own(task) = key.lodging() {
                     if task == current && self.here.is_plain(waker) {
                         return Poll::Pending;
                     }
                     *key = self.move_out(task);
                 }
-                let other = self.other_mut(*key);
-                other.polled = step;
+                let other = self.other(*key);
                 if other.task != Some(current) || other.scope != scope {
                     self.move_here(*key);
                 }

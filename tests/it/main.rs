@@ -18,6 +18,7 @@ mod flaws;
 mod foreign;
 mod json;
 mod kit;
+mod links;
 mod models;
 mod mutants;
 mod panics;

@@ -1,10 +1,10 @@
 //! What a change of one line in `src/` would break, and no other module's tests would notice.
 
 use crate::kit::*;
-use futures::FutureExt;
+use futures::{FutureExt, future::LocalBoxFuture};
 use soloop::{
-    BoundedSemaphore, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, create_task,
-    wait_for, wrap_future,
+    Barrier, BoundedSemaphore, Condition, Error, Event, EventLoop, Lock, Result, Semaphore,
+    create_task, wait_for, wrap_future,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -19,11 +19,15 @@ use std::{
 mod polled_after_its_end {
     use super::*;
 
-    fn panics<F: Future<Output = Result<()>> + 'static>(future: F) -> bool {
+    fn panics<T>(future: impl Future<Output = Result<T>> + 'static) -> bool {
         let mut future = future.boxed_local();
-        run(future.as_mut()).expect("it ends well");
+        assert!(run(future.as_mut()).is_ok(), "it ends well");
+        panics_now(future)
+    }
+
+    fn panics_now<T>(future: LocalBoxFuture<'static, Result<T>>) -> bool {
         let again = catch_unwind(AssertUnwindSafe(|| run(future)));
-        let text = again.expect_err("it panics");
+        let text = again.err().expect("it panics");
         let text = match text.downcast::<&str>() {
             Ok(text) => (*text).into(),
             Err(text) => *text.downcast::<String>().expect("a panic has a text"),
@@ -44,6 +48,29 @@ mod polled_after_its_end {
     #[test]
     fn a_wait_for_panics() {
         assert!(panics(wait_for(nap(1), secs(2))));
+        assert!(panics(wait_for(nap(1), None)));
+    }
+
+    #[test]
+    fn a_barriers_wait_panics() -> Result<()> {
+        assert!(panics(Barrier::new(1)?.wait()));
+        Ok(())
+    }
+
+    #[test]
+    fn a_conditions_wait_panics() -> Result<()> {
+        let condition = Condition::new();
+        let mut wait = condition.wait().boxed_local();
+        run(async {
+            condition.acquire().await?;
+            start(&mut wait).await;
+            condition.acquire().await?;
+            condition.notify(1)?;
+            condition.release()?;
+            wait.as_mut().await
+        })?;
+        assert!(panics_now(wait));
+        Ok(())
     }
 }
 

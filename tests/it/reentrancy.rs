@@ -419,6 +419,35 @@ mod barrier {
         })
     }
 
+    /// Who leaves last has the barrier's own lock while it wakes those outside. Who comes in just then stands in line.
+    #[test]
+    fn entered_by_a_future_that_outlives_the_loop_is_left_to_others() -> Result<()> {
+        let barrier = Barrier::new(2)?;
+        let late = Rc::new(RefCell::new(barrier.wait().boxed_local()));
+        let entering = late.clone();
+        let mut event_loop = EventLoop::with_virtual_clock();
+        event_loop.run(async {
+            let parties = [(); 2].map(|()| create_task(barrier.wait()));
+            turns(1).await?;
+            let mut outside = meddled(barrier.wait());
+            start(&mut outside).await;
+            on_call_back(move || assert!(entering.borrow_mut().as_mut().now_or_never().is_none()));
+            for party in parties {
+                party.await?;
+            }
+            assert_ne!(calls(), 0, "a waker was woken");
+            on_call_back(|| {});
+            Ok(())
+        })?;
+        let refused = late.borrow_mut().as_mut().now_or_never().map(outcome);
+        assert_eq!(refused, Some("RuntimeError: no running event loop".into()));
+        event_loop.run(async {
+            let other = create_task(barrier.wait());
+            assert_eq!((barrier.wait().await?, other.await?), (0, 1));
+            Ok(())
+        })
+    }
+
     #[test]
     fn when_reset_or_aborted() -> Result<()> {
         run(async {

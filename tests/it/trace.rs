@@ -1,8 +1,10 @@
 //! `soloop::trace`: what is written down of a run.
 
 use std::{
+    cell::RefCell,
     fmt,
     future::pending,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use futures::FutureExt;
 use soloop::{
     Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, create_task,
     current_task, sleep,
@@ -246,6 +249,30 @@ fn a_waker_from_elsewhere_is_a_cause_too() {
     assert_eq!(
         story(&timeline, 1)[2..4],
         ["waits for Foreign", "woken by None through Waker"]
+    );
+    assert_eq!(flaws(&timeline), [""; 0]);
+}
+
+/// It has the task's slot to itself, and no step is due there.
+#[test]
+fn a_wait_that_outlives_its_task_wakes_nobody() {
+    let timeline = timeline_of(async {
+        let event = Event::new();
+        let wait = Rc::new(RefCell::new(event.wait().boxed_local()));
+        let left_behind = wait.clone();
+        let task = create_task(std::future::poll_fn(move |cx| {
+            assert!(left_behind.borrow_mut().poll_unpin(cx).is_pending());
+            Poll::Ready(Ok(()))
+        }));
+        task.await?;
+        event.set();
+        sleep(Duration::ZERO).await?;
+        drop(wait);
+        Ok(())
+    });
+    assert_eq!(
+        story(&timeline, 2),
+        ["spawned by Some(1)", "steps", "Returned"]
     );
     assert_eq!(flaws(&timeline), [""; 0]);
 }

@@ -43,6 +43,27 @@ fn says_of_each_wait_what_it_is_for() {
     );
 }
 
+/// A timeout of zero takes two turns to say no, as in asyncio.
+#[test]
+fn says_of_a_hop_that_it_waits_for_its_next_turn() {
+    let printed = tree_of(async {
+        create_task(wait_for(Event::new().wait(), Duration::ZERO));
+        sleep(Duration::ZERO).await?;
+        Ok(tasks().to_string())
+    });
+    assert_eq!(printed, "Task-1 is running\nTask-2 waits for its next turn");
+}
+
+#[test]
+fn says_of_a_sleep_for_ever_that_its_timer_is_due_then() {
+    let printed = tree_of(async {
+        create_task(sleep(Duration::MAX));
+        settled_tree().await
+    });
+    let due = format!("Task-2 waits for a timer due at {:?}", Duration::MAX);
+    assert_eq!(printed, format!("Task-1 is running\n{due}"));
+}
+
 #[test]
 fn puts_the_awaited_below_whoever_awaits_them() {
     let printed = tree_of(async {

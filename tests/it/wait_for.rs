@@ -1168,6 +1168,23 @@ mod beside {
             "wait CancelledError wait_for ok <Event [unset]> 0 then ok"
         );
     }
+
+    /// A future from elsewhere is dropped then, as any that is wrapped.
+    #[test]
+    fn what_is_wrapped_and_began_outside_is_told_by_the_timeout_that_now_polls_it() {
+        let trace = trace_of(async {
+            let dropped = NoteOnDrop("dropped");
+            let foreign = wrap_future(pending::<()>().map(move |()| drop(dropped)));
+            let mut wrapped = Box::pin(tell("wrapped", foreign));
+            start(&mut wrapped).await;
+            tell("wait_for", wait_for(wrapped, secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "dropped wrapped CancelledError wait_for ok 0 then ok"
+        );
+    }
 }
 
 /// A timeout of zero starts no coroutine.
@@ -1261,6 +1278,42 @@ mod zero {
             nothing_is_left().await
         });
         assert_eq!(trace, "inner CancelledError outer ok 0 then ok");
+    }
+
+    /// Nor does a `wait_for` in between keep it off.
+    #[test]
+    fn of_a_task_raises_a_timeout_that_was_kept_further_out() {
+        let trace = trace_of(async {
+            let (sender, receiver) = futures::channel::oneshot::channel();
+            create_task(async {
+                nap(1).await?;
+                sender.send(()).map_err(|()| Error::Timeout)
+            });
+            turns(1).await?;
+            let between = async {
+                receiver.await.map_err(Error::other)?;
+                let task = create_task(nap(9));
+                tell("inner", wait_for(task, Duration::ZERO)).await
+            };
+            let outer = tell("between", wait_for(between, secs(5)));
+            tell("outer", wait_for(outer, secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "inner CancelledError between ok outer ok 0 then ok");
+    }
+
+    #[test]
+    fn of_a_task_inside_another_is_a_timeout_of_its_own() {
+        let trace = trace_of(async {
+            let task = create_task(nap(9));
+            let zero = async {
+                turns(1).await?;
+                tell("zero", wait_for(task, Duration::ZERO)).await
+            };
+            tell("outer", wait_for(zero, secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "zero TimeoutError outer ok 0 then ok");
     }
 
     #[test]

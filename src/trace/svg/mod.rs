@@ -248,10 +248,11 @@ impl<'a> Picture<'a> {
         from + (to - from) * share / events.len() as f64
     }
 
+    /// The turn that an event is drawn in: a note or a failure that comes between two turns stands in the one before.
     fn turn(&self, place: usize) -> u64 {
-        let events = self.layout.timeline.events();
-        let event = events.get(place).or(events.last());
-        event.map_or(0, |event| event.turn)
+        let (columns, column_of) = (&self.layout.columns, &self.layout.column_of);
+        let column = column_of.get(place).map(|column| &columns[*column]);
+        column.or(columns.last()).map_or(0, |column| column.turn)
     }
 
     /// Where a state begins. A step takes its whole column, and what its task does next begins behind it.
@@ -595,6 +596,18 @@ mod tests {
         let svg = trouble().to_svg();
         let title = "<title>Task-1 waits for Task-3, turn 4: for ever</title>";
         assert!(svg.contains(title), "{svg}");
+    }
+
+    #[test]
+    fn a_failure_found_after_the_last_turn_is_of_the_last_turn_that_is_drawn() {
+        let waiting = waits("Event-1");
+        let run = ByHand::default().turn().step(1, [], waiting).turn();
+        let failed = EventKind::Failed {
+            text: "lost".into(),
+        };
+        let svg = run.event(None, failed).tasks(1).to_svg();
+        assert!(svg.contains("aria-label=\"1 task over 1 turn\""), "{svg}");
+        assert!(svg.contains("waits for Event-1, turn 1: "), "{svg}");
     }
 
     #[test]

@@ -102,6 +102,23 @@ fn what_fails_in_every_run_is_a_witness() {
     assert_eq!(kind, FailureKind::Panic);
 }
 
+/// So a program without an end is not run for many times as long as it may.
+#[test]
+fn what_fails_after_many_steps_is_doubted_less_often() {
+    let runs_of = |steps| {
+        let runs = Cell::new(0);
+        let report = Explorer::new().max_steps(steps).explore(|_| {
+            runs.set(runs.get() + 1);
+            yields(usize::MAX)
+        });
+        (kind(&report), runs.get())
+    };
+    // As it is found, in doubt, and to tell its story.
+    let limit = Some(FailureKind::StepLimit);
+    assert_eq!(runs_of(10), (limit, 1 + 8 + 1));
+    assert_eq!(runs_of(60_000), (limit, 1 + 2 + 1));
+}
+
 fn kind(report: &Report) -> Option<FailureKind> {
     report.failure.as_ref().map(|failure| failure.kind)
 }

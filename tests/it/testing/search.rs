@@ -177,6 +177,19 @@ fn a_cut_search_finds_the_failure_with_the_fewest_departures_all_the_same() {
     assert_eq!(report.failure.unwrap().schedule.to_string(), "sl1:6?2");
 }
 
+/// A choice that only a later run has takes the place of departures that are waiting already.
+#[test]
+fn a_cut_search_makes_the_runs_by_choice_first_all_the_same() {
+    let explorer = Explorer::new().reorder(9).max_runs(4);
+    let report = explorer.explore(|probe| async move {
+        let more = probe.choose(2) == 1;
+        three_steps(probe.clone()).await?;
+        assert_ne!(more.then(|| probe.choose(3)), Some(2));
+        Ok(())
+    });
+    assert_eq!(report.failure.unwrap().schedule.to_string(), "sl1:1?1,7?2");
+}
+
 #[test]
 fn a_run_of_as_many_steps_as_there_may_be_is_no_failure() {
     let limited = |n| Explorer::new().max_steps(n).explore(|_| two_tasks());
