@@ -720,6 +720,67 @@ mod tests {
         wheel.remove_due(key);
         assert!(wheel.timers.is_empty());
     }
+
+    /// How many timers are read through for the earliest.
+    fn read(wheel: &mut Wheel<()>) -> usize {
+        let (first, _) = wheel.front().expect("there is a timer");
+        wheel.list(first).count()
+    }
+
+    /// So many timers in a slot of level 3, from `slot` times 262,144 ns on, and no more than a few of them in one below it.
+    fn crowd(wheel: &mut Wheel<()>, slot: u64, many: u64) -> Vec<TimerKey> {
+        let at = |n| Duration::from_nanos((slot << (3 * DIGIT)) + n * 1_000);
+        (0..many).map(|n| wheel.insert(at(n), n, ())).collect()
+    }
+
+    #[test]
+    fn a_crowd_is_read_through_once_and_then_split() {
+        let mut wheel = Wheel::new();
+        for slot in 1..=3 {
+            let keys = crowd(&mut wheel, slot, 100);
+            assert_eq!(read(&mut wheel), 100);
+            // Whether or not that happens to one crowd, the next is another.
+            if slot != 1 {
+                assert!(read(&mut wheel) <= FEW);
+            }
+            keys.into_iter().for_each(|key| wheel.cancel(key));
+        }
+    }
+
+    #[test]
+    fn a_few_are_read_through_each_time() {
+        let mut wheel = Wheel::new();
+        crowd(&mut wheel, 1, FEW as u64);
+        assert_eq!([(); 3].map(|()| read(&mut wheel)), [FEW; 3]);
+    }
+
+    #[test]
+    fn a_crowd_in_the_place_of_one_whose_time_has_come_is_read_through_as_well() {
+        let mut wheel = Wheel::new();
+        for slot in [1, SLOTS as u64 + 1, SLOTS as u64 + 2] {
+            // Not before then is it a slot of that level.
+            wheel.expire(Duration::from_nanos((slot - 1) << (3 * DIGIT)), |_| {});
+            let keys = crowd(&mut wheel, slot, 100);
+            assert_eq!(read(&mut wheel), 100);
+            let last = wheel.deadline(keys[99]);
+            wheel.expire(last, |_| {});
+        }
+    }
+
+    /// In one slot lie all, in one below it 64, in one below that a single one.
+    #[test]
+    fn a_crowd_that_is_taken_back_one_by_one_is_read_through_once_on_each_level() {
+        let mut wheel = Wheel::new();
+        let at = |n| Duration::from_nanos((1 << (4 * DIGIT)) + (n << (2 * DIGIT)));
+        let keys: Vec<_> = (0..4096).map(|n| wheel.insert(at(n), n, ())).collect();
+        let reads = keys.into_iter().map(|key| {
+            let read = read(&mut wheel);
+            wheel.cancel(key);
+            read
+        });
+        assert!(reads.sum::<usize>() <= 3 * 4096);
+    }
+
     #[test]
     fn of_timers_that_came_late_the_earliest_is_found() {
         let at = Duration::from_nanos;
