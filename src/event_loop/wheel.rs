@@ -337,19 +337,22 @@ impl<P: Copy> Wheel<P> {
         self.earliest = 0;
         while let Some((slot, level)) = self.lowest() {
             let Slot { first, below } = self.slots[slot];
+            let start = self.start(slot, level);
             // The only timer of its slot needs no other level to be in order.
             if let Some((key, deadline)) = first.and_then(|first| self.is_alone(first)) {
-                if deadline > until {
-                    // It stays where it is, and so does the present instant.
+                if deadline <= until {
+                    self.timers[key.index()].slot = None;
+                    self.take(slot);
+                    due(key);
+                    continue;
+                }
+                // It stays where it is, and so does the present instant, unless that has come to its slot: what is new would then
+                // lie on a lower level, as if it were earlier.
+                if start > self.elapsed {
                     self.earliest = deadline;
                     return;
                 }
-                self.timers[key.index()].slot = None;
-                self.take(slot);
-                due(key);
-                continue;
             }
-            let start = self.start(slot, level);
             if start > until {
                 break;
             }
@@ -779,6 +782,26 @@ mod tests {
             read
         });
         assert!(reads.sum::<usize>() <= 3 * 4096);
+    }
+
+    /// Such a slot begins at the present instant, and what is new lies on a lower level.
+    #[test]
+    fn the_only_timer_where_a_crowd_that_was_split_begins_comes_before_what_is_later() {
+        let at = |n| Duration::from_nanos(SLOTS as u64 * SLOTS as u64 + n);
+        let mut wheel = Wheel::new();
+        let crowd: Vec<_> = (0..20)
+            .map(|n| wheel.insert(at(64 * n + 50), n, ()))
+            .collect();
+        for soon in [1, 2, 3] {
+            let key = wheel.insert(at(soon), 20, ());
+            assert_eq!(wheel.earliest(), Some(at(soon)));
+            wheel.cancel(key);
+        }
+        wheel.expire(at(10), |_| {});
+        let later = wheel.insert(at(60), 21, ());
+        let mut due = Vec::new();
+        wheel.expire(at(63), |key| due.push(key));
+        assert_eq!(due, [crowd[0], later]);
     }
 
     #[test]
