@@ -157,6 +157,7 @@ impl Drop for Sleep {
 
 impl Loop {
     /// Begins a bare yield, if it is the running task that polls, with no `wait_for` around. Says since which step.
+    #[inline]
     fn begin_yield(cx: &mut Context<'_>) -> Option<(Rc<Self>, u32)> {
         let home = Self::current_if(|running| running.here.may_yield(cx.waker()))?;
         let since = home.here.begin_yield();

@@ -6,9 +6,16 @@
 use allocation_counter::{AllocationInfo, measure};
 use soloop::{
     Barrier, BoundedSemaphore, Condition, Event, EventLoop, Lock, Result, Semaphore, Turn,
-    create_task, sleep, testing::Explorer, wait_for,
+    create_task, sleep, testing::Explorer, trace::record, wait_for,
 };
-use std::{cell::Cell, future::Future, hint::black_box, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    future::Future,
+    hint::black_box,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    rc::Rc,
+    time::Duration,
+};
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -362,20 +369,22 @@ mod a_steady_state_keeps_nothing {
     #[test]
     fn of_conditions_whose_waits_are_dropped() {
         let grown = measured_in_a_steady_state(|event_loop| {
-            let (guarded, bare) = (Condition::new(), Condition::new());
+            let conditions = [(); 3].map(|()| Condition::new());
             tasks(event_loop, 1, move || {
-                let (guarded, bare) = (guarded.clone(), bare.clone());
+                let [guarded, once_guarded, bare] = conditions.clone();
                 async move {
                     let mut held = guarded.enter().await?;
                     let mut waits = Box::pin(held.wait());
                     assert!(futures::poll!(&mut waits).is_pending());
                     drop(waits);
                     drop(held);
-                    drop(bare.enter().await?);
-                    bare.acquire().await?;
-                    let mut waits = Box::pin(bare.wait());
-                    assert!(futures::poll!(&mut waits).is_pending());
-                    drop(waits);
+                    drop(once_guarded.enter().await?);
+                    for condition in [once_guarded, bare] {
+                        condition.acquire().await?;
+                        let mut waits = Box::pin(condition.wait());
+                        assert!(futures::poll!(&mut waits).is_pending());
+                        drop(waits);
+                    }
                     a_turn().await
                 }
             });
@@ -402,6 +411,32 @@ mod a_steady_state_keeps_nothing {
                 }
             });
         });
+        assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
+    }
+
+    /// A recorder takes a turn handle by handle: what is left of it when one panics.
+    #[test]
+    fn of_recorded_runs_that_panic_in_the_middle_of_a_turn() {
+        let mut event_loop = EventLoop::with_virtual_clock();
+        let mut runs = || {
+            for _ in 0..ROUNDS {
+                let panics = async {
+                    drop(create_task(async {
+                        resume_unwind(Box::new(()));
+                        #[expect(
+                            unreachable_code,
+                            reason = "it says what the coroutine would return"
+                        )]
+                        Ok(())
+                    }));
+                    a_turn().await
+                };
+                let ran = catch_unwind(AssertUnwindSafe(|| record(&mut event_loop, panics)));
+                assert!(ran.is_err());
+            }
+        };
+        runs();
+        let grown = measure(runs);
         assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
     }
 

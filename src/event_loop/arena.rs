@@ -103,11 +103,6 @@ impl<T> Arena<T> {
         self.places.iter().enumerate()
     }
 
-    /// The same, to be changed.
-    pub(crate) fn places_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.places.iter_mut()
-    }
-
     pub(crate) fn len(&self) -> usize {
         self.places.len() - self.free.len()
     }

@@ -82,10 +82,8 @@ impl State {
     }
 
     fn end_journal(&mut self) -> Option<Box<Journal>> {
+        // The tasks that were recorded keep their flag: they have ended, with the run.
         self.traced = Flags::NONE;
-        for slot in self.tasks.places_mut() {
-            slot.flags.clear(TRACED);
-        }
         self.journal.take()
     }
 

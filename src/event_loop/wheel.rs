@@ -337,19 +337,22 @@ impl<P: Copy> Wheel<P> {
         self.earliest = 0;
         while let Some((slot, level)) = self.lowest() {
             let Slot { first, below } = self.slots[slot];
+            let start = self.start(slot, level);
             // The only timer of its slot needs no other level to be in order.
             if let Some((key, deadline)) = first.and_then(|first| self.is_alone(first)) {
-                if deadline > until {
-                    // It stays where it is, and so does the present instant.
+                if deadline <= until {
+                    self.timers[key.index()].slot = None;
+                    self.take(slot);
+                    due(key);
+                    continue;
+                }
+                // It stays where it is, and so does the present instant, unless that has come to its slot: what is new would then
+                // lie on a lower level, as if it were earlier.
+                if start > self.elapsed {
                     self.earliest = deadline;
                     return;
                 }
-                self.timers[key.index()].slot = None;
-                self.take(slot);
-                due(key);
-                continue;
             }
-            let start = self.start(slot, level);
             if start > until {
                 break;
             }
@@ -720,6 +723,87 @@ mod tests {
         wheel.remove_due(key);
         assert!(wheel.timers.is_empty());
     }
+
+    /// How many timers are read through for the earliest.
+    fn read(wheel: &mut Wheel<()>) -> usize {
+        let (first, _) = wheel.front().expect("there is a timer");
+        wheel.list(first).count()
+    }
+
+    /// So many timers in a slot of level 3, from `slot` times 262,144 ns on, and no more than a few of them in one below it.
+    fn crowd(wheel: &mut Wheel<()>, slot: u64, many: u64) -> Vec<TimerKey> {
+        let at = |n| Duration::from_nanos((slot << (3 * DIGIT)) + n * 1_000);
+        (0..many).map(|n| wheel.insert(at(n), n, ())).collect()
+    }
+
+    #[test]
+    fn a_crowd_is_read_through_once_and_then_split() {
+        let mut wheel = Wheel::new();
+        for slot in 1..=3 {
+            let keys = crowd(&mut wheel, slot, 100);
+            assert_eq!(read(&mut wheel), 100);
+            // Whether or not that happens to one crowd, the next is another.
+            if slot != 1 {
+                assert!(read(&mut wheel) <= FEW);
+            }
+            keys.into_iter().for_each(|key| wheel.cancel(key));
+        }
+    }
+
+    #[test]
+    fn a_few_are_read_through_each_time() {
+        let mut wheel = Wheel::new();
+        crowd(&mut wheel, 1, FEW as u64);
+        assert_eq!([(); 3].map(|()| read(&mut wheel)), [FEW; 3]);
+    }
+
+    #[test]
+    fn a_crowd_in_the_place_of_one_whose_time_has_come_is_read_through_as_well() {
+        let mut wheel = Wheel::new();
+        for slot in [1, SLOTS as u64 + 1, SLOTS as u64 + 2] {
+            // Not before then is it a slot of that level.
+            wheel.expire(Duration::from_nanos((slot - 1) << (3 * DIGIT)), |_| {});
+            let keys = crowd(&mut wheel, slot, 100);
+            assert_eq!(read(&mut wheel), 100);
+            let last = wheel.deadline(keys[99]);
+            wheel.expire(last, |_| {});
+        }
+    }
+
+    /// In one slot lie all, in one below it 64, in one below that a single one.
+    #[test]
+    fn a_crowd_that_is_taken_back_one_by_one_is_read_through_once_on_each_level() {
+        let mut wheel = Wheel::new();
+        let at = |n| Duration::from_nanos((1 << (4 * DIGIT)) + (n << (2 * DIGIT)));
+        let keys: Vec<_> = (0..4096).map(|n| wheel.insert(at(n), n, ())).collect();
+        let reads = keys.into_iter().map(|key| {
+            let read = read(&mut wheel);
+            wheel.cancel(key);
+            read
+        });
+        assert!(reads.sum::<usize>() <= 3 * 4096);
+    }
+
+    /// Such a slot begins at the present instant, and what is new lies on a lower level.
+    #[test]
+    fn the_only_timer_where_a_crowd_that_was_split_begins_comes_before_what_is_later() {
+        let at = |n| Duration::from_nanos(SLOTS as u64 * SLOTS as u64 + n);
+        let mut wheel = Wheel::new();
+        let crowd: Vec<_> = (0..20)
+            .map(|n| wheel.insert(at(64 * n + 50), n, ()))
+            .collect();
+        for soon in [1, 2, 3] {
+            let key = wheel.insert(at(soon), 20, ());
+            assert_eq!(wheel.earliest(), Some(at(soon)));
+            wheel.cancel(key);
+        }
+        wheel.expire(at(10), |_| {});
+        let later = wheel.insert(at(60), 21, ());
+        let mut due = Vec::new();
+        wheel.expire(at(63), |key| due.push(key));
+        assert_eq!(due, [crowd[0], later]);
+    }
+
     #[test]
     fn of_timers_that_came_late_the_earliest_is_found() {
         let at = Duration::from_nanos;

@@ -32,7 +32,15 @@ impl Limits {
     /// Whether no kind of departure is allowed, whatever their number in all.
     #[inline]
     pub(super) fn name_no_kind(&self) -> bool {
-        self.reorder | self.cancels | self.drops | self.early_timers | self.spurious == 0
+        let Self {
+            reorder,
+            cancels,
+            drops,
+            early_timers,
+            spurious,
+            deviations: _,
+        } = *self;
+        (reorder, cancels, drops, early_timers, spurious) == (0, 0, 0, 0, 0)
     }
 
     /// What is left after a departure. One beyond the limits, from a schedule that was given, takes nothing.
@@ -391,6 +399,7 @@ impl Random {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn no_more_branches_are_noted_than_there_is_room_for() {
@@ -424,6 +433,18 @@ mod tests {
         };
         branching.choose(0, 4, 0);
         assert_eq!((branching.choosing.len(), branching.was_cut), (2, true));
+    }
+
+    #[test]
+    fn a_digest_tells_one_number_from_another() {
+        let digest = |n| {
+            let mut course = Course::over();
+            course.see(7);
+            course.see(n);
+            course.digest()
+        };
+        let digests: HashSet<u32> = (0..1_000).map(digest).collect();
+        assert_eq!(digests.len(), 1_000);
     }
 
     /// The first numbers after `1`, as any other xorshift64* makes them.

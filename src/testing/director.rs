@@ -265,11 +265,8 @@ impl Director<'_> {
     fn list_options(&mut self, home: &Loop, turn: Option<&Aside<'_>>) {
         let limits = self.probe.course().borrow().limits;
         if let Some(turn) = turn.filter(|_| limits.reorder > 0) {
-            let others = turn.left().len() - 1 + home.look(|state| state.ready.next_turn_len());
-            if others > 0 {
-                self.list_ready(home, turn);
-                self.list_reorders(home);
-            }
+            self.list_ready(home, turn);
+            self.list_reorders(home);
         }
         if limits.cancels > 0 || limits.drops > 0 || limits.spurious > 0 {
             self.list_interferences(home, limits);

@@ -400,11 +400,11 @@ where
         self.steps += steps as u64;
         let course = probe.close();
         let forgot = quiet::catch(|| probe.forget());
-        if ended.is_err() || forgot.is_err() {
+        let ended = ended.and_then(|ended| forgot.map(|()| ended));
+        if ended.is_err() {
             // What was under way when it panicked is not worth keeping.
             self.event_loop = new_loop();
         }
-        let ended = ended.and_then(|ended| forgot.map(|()| ended));
         let told = stopped.clone();
         let broken = judge(&course, stopped, ended);
         if let Some((kind, text)) = broken.as_ref().filter(|_| broken != told) {

@@ -543,7 +543,10 @@ fn put(lane: &mut [char], at: usize, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::by_hand::*;
+    use super::{
+        super::{EventKind::*, Requester, by_hand::*, layout::DROPPED},
+        *,
+    };
 
     #[test]
     fn a_lock_handed_on() {
@@ -604,14 +607,88 @@ Lock 'db'         ╞Task-3═════════════════�
         assert_eq!(trouble().to_string(), drawn[1..]);
     }
 
+    fn widest(drawn: &str) -> Option<usize> {
+        drawn.lines().map(|line| line.chars().count()).max()
+    }
+
     #[test]
     fn no_line_is_wider_than_a_terminal() {
-        // Of those tasks, fifty-one columns fill a line to its end.
-        let drawn = format!("{:#}", crowd(12, 20));
-        let (lanes, story) = drawn.split_once("█ runs").expect("a legend");
-        let widest = |drawn: &str| drawn.lines().map(|line| line.chars().count()).max();
-        assert_eq!(widest(lanes), Some(super::WIDTH));
-        assert!(widest(story) <= Some(super::WIDTH), "{story}");
+        // Of twelve tasks, fifty-one columns fill a line to its end; of nine, whose names are shorter, there is half a column left.
+        for (tasks, width) in [(12, WIDTH), (9, WIDTH - 1)] {
+            let drawn = format!("{:#}", crowd(tasks, 20));
+            let (lanes, story) = drawn.split_once("█ runs").expect("a legend");
+            assert_eq!(widest(lanes), Some(width));
+            assert!(widest(story) <= Some(WIDTH), "{story}");
+        }
+    }
+
+    /// The lines of a note in the story.
+    fn noted(text: String) -> Vec<usize> {
+        let run = ByHand::default().event(1, Note { text }).tasks(1);
+        let drawn = run.to_string();
+        let (_, story) = drawn.split_once("time\n").expect("a story");
+        story.lines().map(|line| line.chars().count()).collect()
+    }
+
+    #[test]
+    fn a_line_of_the_story_is_filled_before_it_is_broken() {
+        let lines = (1..40).map(|n| noted(format!("{} {}", "o".repeat(60), "o".repeat(n))));
+        let full = lines.take_while(|lines| lines.len() == 1).last();
+        assert_eq!(full, Some(vec![WIDTH]));
+    }
+
+    #[test]
+    fn a_word_that_is_wider_than_a_line_begins_where_it_stands() {
+        let lines = noted(format!("so\n{}", "o".repeat(WIDTH)));
+        assert_eq!(lines.len(), 2);
+    }
+
+    fn legend(run: &Timeline) -> String {
+        let drawn = run.to_string();
+        let legend = drawn.lines().find(|line| line.starts_with("█ runs"));
+        legend.expect("there is one").to_owned()
+    }
+
+    #[test]
+    fn a_line_of_the_legend_is_filled_before_it_is_broken() {
+        let asked = CancelRequested {
+            by: Requester::Task(1),
+        };
+        let run = ByHand::default()
+            .step(1, [(1, acquired("Lock-1")), (2, asked)], returns())
+            .event(3, DROPPED)
+            .event(None, Failed { text: "so".into() })
+            .tasks(3);
+        assert_eq!(widest(&legend(&run)), Some(WIDTH));
+    }
+
+    #[test]
+    fn a_cancel_is_explained_where_it_is_asked_for_and_where_it_is_an_end() {
+        let asked = CancelRequested {
+            by: Requester::Task(1),
+        };
+        let ended = Finished {
+            how: Finish::Cancelled,
+        };
+        let explained = |step: ByHand| legend(&step.tasks(2)).contains("× cancelled");
+        let step = |events: Vec<_>, end| explained(ByHand::default().step(1, events, end));
+        assert!(step(vec![(2, asked)], Yielded));
+        assert!(step(vec![], ended));
+        assert!(!step(vec![], Yielded));
+    }
+
+    /// Fifty-one columns are a block, and the first of the next is a step that is never taken.
+    #[test]
+    fn who_was_ready_at_the_end_of_a_block_is_so_at_the_head_of_the_next() {
+        let created = ByHand::default().event(1, Spawned { by: None });
+        let created = created.event(2, Spawned { by: None });
+        let run = (0..50).fold(created, |run, _| run.step(1, [], Yielded));
+        let cancelled = Finished {
+            how: Finish::Cancelled,
+        };
+        let drawn = run.event(2, cancelled).tasks(2).to_string();
+        let mut lanes = drawn.lines().filter(|line| line.starts_with("Task-2"));
+        assert_eq!(lanes.next_back(), Some("Task-2 ░×"));
     }
 
     #[test]
@@ -628,6 +705,12 @@ Lock 'db'         ╞Task-3═════════════════�
                 .count()
         };
         assert_eq!((steps(&run.to_string()), steps(&whole)), (159, 400));
+    }
+
+    #[test]
+    fn nothing_is_left_out_of_what_is_just_short_enough() {
+        let left_out = |tasks, turns| crowd(tasks, turns).to_string().contains("are left out");
+        assert_eq!([left_out(3, 53), left_out(4, 40)], [false, true]); // of 160 handles, and of 161
     }
 
     #[test]

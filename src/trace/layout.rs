@@ -490,6 +490,39 @@ mod tests {
         assert_eq!(columns(&Layout::of(&run)), [(0, Some(1), 3), (0, None, 1)]);
     }
 
+    /// Three tasks are dropped from outside, and something comes before the third.
+    #[test]
+    fn what_is_done_from_outside_is_in_one_column_until_something_parts_it() {
+        let parted = |by: fn(ByHand) -> ByHand| {
+            let run = ByHand::default().event(1, DROPPED).event(2, DROPPED);
+            columns(&Layout::of(&by(run).event(3, DROPPED).tasks(3)))
+        };
+        let departed = |run: ByHand| run.event(3, Departed { text: "so".into() });
+        let failed = |run: ByHand| run.event(None, Failed { text: "so".into() });
+        assert_eq!(parted(|run| run), [(0, None, 3)]);
+        assert_eq!(parted(ByHand::turn), [(0, None, 2), (1, None, 1)]);
+        assert_eq!(parted(departed), [(0, None, 2), (0, None, 2)]);
+        assert_eq!(parted(failed), [(0, None, 3), (0, None, 1)]);
+    }
+
+    #[test]
+    fn a_step_that_is_never_taken_has_a_column_all_the_same() {
+        let cancelled = Finished {
+            how: Finish::Cancelled,
+        };
+        let run = ByHand::default()
+            .event(1, Spawned { by: None })
+            .event(
+                1,
+                CancelRequested {
+                    by: Requester::Outside,
+                },
+            )
+            .event(1, cancelled)
+            .tasks(1);
+        assert_eq!(columns(&Layout::of(&run)), [(0, None, 2), (0, Some(1), 1)]);
+    }
+
     #[test]
     fn a_task_is_dropped_by_the_loop_also_right_behind_its_step() {
         let run = ByHand::default().step(1, [], waits("Event-1"));
@@ -530,6 +563,23 @@ mod tests {
         let busy = busy.tasks(1);
         let layout = Layout::of(&busy);
         assert!(layout.columns.iter().all(|column| column.gap.is_none()));
+    }
+
+    /// One that is ready has to wait for a step that takes long, or for whoever drives the loop.
+    #[test]
+    fn by_a_real_clock_a_busy_loop_has_a_gap_where_that_is_a_hundredth_of_the_run() {
+        let busy = [500, 1_500, 51_500, 100_000].into_iter().fold(
+            ByHand::default().event(1, Spawned { by: None }),
+            |run, micros| run.turn().at_nanos(micros * 1_000).step(1, [], Yielded),
+        );
+        let busy = busy.tasks(1);
+        let layout = Layout::of(&busy);
+        let gaps = layout.columns.iter().map(|column| column.gap);
+        let millis = |n| Some(Duration::from_micros(n));
+        assert_eq!(
+            gaps.collect::<Vec<_>>(),
+            [None, None, millis(1_000), millis(50_000), millis(48_500)]
+        );
     }
 
     #[test]

@@ -89,16 +89,14 @@ impl Layout<'_> {
             Who::Step { task, .. } => Some(task),
             Who::Timer(_) | Who::Outside => None,
         };
-        let them = if !others.is_empty() && others == runner.as_slice() {
+        let them = if runner.is_some_and(|runner| others == [runner]) {
             "itself".to_owned()
         } else {
             self.title_all(others)
         };
         let own = event.task.is_some() && event.task == runner;
         let told = match &event.kind {
-            EventKind::Spawned { by: None } if runner.is_none() => {
-                return Some(format!("{them} created"));
-            }
+            EventKind::Spawned { by: None } => return Some(format!("{them} created")),
             EventKind::Spawned { .. } => return Some(format!("creates {them}")),
             EventKind::Woken { through, .. } => {
                 // That a task which was asked to stop gets a step needs no words.
@@ -283,6 +281,29 @@ mod tests {
                 "woken by Task-2 through Lock-1: acquires Lock-1; waits until 200ms",
             ]
         );
+    }
+
+    /// The run has failed in the middle of it.
+    #[test]
+    fn a_step_without_deeds_is_told_by_its_reason() {
+        let run = ByHand::default()
+            .event(1, EventKind::Spawned { by: None })
+            .event(1, EventKind::Stepped)
+            .event(None, EventKind::Failed { text: "so".into() })
+            .tasks(1);
+        let layout = Layout::of(&run);
+        assert_eq!(layout.tell(&layout.columns[1]), "begins");
+    }
+
+    #[test]
+    fn what_a_task_does_to_itself_is_told_so() {
+        let asks = EventKind::CancelRequested {
+            by: Requester::Task(1),
+        };
+        let run = ByHand::default().step(1, [(1, asks)], EventKind::Yielded);
+        let run = run.tasks(1);
+        let layout = Layout::of(&run);
+        assert_eq!(layout.tell(&layout.columns[0]), "cancels itself; yields");
     }
 
     #[test]

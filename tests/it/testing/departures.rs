@@ -221,6 +221,20 @@ fn a_deadline_passes_while_others_are_ready() {
     );
 }
 
+/// Once it has passed, it is no longer ahead.
+#[test]
+fn a_deadline_passes_early_but_once() {
+    let runs = |n| {
+        let explorer = Explorer::new().early_timers(n);
+        let report = explorer.explore(|_| async {
+            let _ = wait_for(yields(3), secs(1)).await;
+            Ok(())
+        });
+        report.runs
+    };
+    assert_eq!([runs(1), runs(2)], [4, 4]);
+}
+
 /// Is ready at its second poll, whoever asks.
 async fn impatient() -> Result<()> {
     let mut polled = false;

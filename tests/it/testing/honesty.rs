@@ -4,11 +4,13 @@ use std::{
     cell::Cell,
     collections::HashSet,
     fmt::{self, Display, Formatter},
+    future::Future,
     time::{Duration, Instant},
 };
 
+use futures::join;
 use soloop::{
-    Lock, Result, create_task, sleep,
+    Error, Event, Lock, Result, create_task, sleep,
     testing::{Explorer, FailureKind, Report},
 };
 
@@ -28,6 +30,13 @@ fn told_of_runs(explorer: &Explorer, fails: impl Fn(u32) -> bool) -> (FailureKin
     });
     let failure = report.failure.expect("some run fails");
     (failure.kind, failure.message().to_owned())
+}
+
+fn another_by(decision: u32) -> String {
+    format!(
+        "uncontrolled nondeterminism: by decision {decision} the run had become another one, though nothing was done in another \
+         way: the body depends on something else than the schedule"
+    )
 }
 
 const DIFFERS: &str = "uncontrolled nondeterminism: the same schedule was run twice, and came to ";
@@ -102,21 +111,23 @@ fn what_fails_in_every_run_is_a_witness() {
     assert_eq!(kind, FailureKind::Panic);
 }
 
-/// So a program without an end is not run for many times as long as it may.
+/// It is run once, again up to eight times, but no longer than for a hundred thousand steps, and once more to be told.
 #[test]
-fn what_fails_after_many_steps_is_doubted_less_often() {
-    let runs_of = |steps| {
+fn what_takes_long_to_fail_is_run_again_less_often() {
+    let runs = |steps: usize| {
         let runs = Cell::new(0);
-        let report = Explorer::new().max_steps(steps).explore(|_| {
+        let explorer = Explorer::new().max_steps(steps);
+        let report = explorer.explore(|_| {
             runs.set(runs.get() + 1);
-            yields(usize::MAX)
+            async move {
+                yields(steps - 1).await?;
+                Err::<(), _>(Error::other("so"))
+            }
         });
-        (kind(&report), runs.get())
+        assert_eq!(kind(&report), Some(FailureKind::Error));
+        runs.get()
     };
-    // As it is found, in doubt, and to tell its story.
-    let limit = Some(FailureKind::StepLimit);
-    assert_eq!(runs_of(10), (limit, 1 + 8 + 1));
-    assert_eq!(runs_of(60_000), (limit, 1 + 2 + 1));
+    assert_eq!([10, 50_000, 50_001].map(runs), [10, 5, 4]);
 }
 
 fn kind(report: &Report) -> Option<FailureKind> {
@@ -186,22 +197,132 @@ fn a_program_that_has_one_task_more_now_and_then_is_told() {
             two_tasks().await
         }
     });
-    assert_eq!(
-        brief(report.failure).unwrap().2,
-        "uncontrolled nondeterminism: by decision 1 the run had become another one, though nothing was done in another \
-         way: the body depends on something else than the schedule"
-    );
+    assert_eq!(brief(report.failure).unwrap().2, another_by(1));
 }
 
-/// A run that is over before it gets to where the one before it departed.
+/// A run that is over before it gets to where the one before it departed, well or not.
 #[test]
 fn a_program_that_is_sometimes_shorter_is_told() {
-    let runs = Cell::new(0);
-    let report = Explorer::new().reorder(1).explore(|_| {
-        let run = runs.replace(runs.get() + 1);
-        async move { if run > 0 { Ok(()) } else { two_tasks().await } }
-    });
-    assert_eq!(kind(&report), Some(FailureKind::UncontrolledNondeterminism));
+    for fails in [false, true] {
+        let again = told_of_second_runs(|again| async move {
+            match again {
+                true if fails => Err(Error::other("so")),
+                true => Ok(()),
+                false => two_tasks().await,
+            }
+        });
+        assert_eq!(again, another_by(1));
+    }
+}
+
+/// What a search says of a body that is told whether it has run before.
+fn told_of_second_runs<U>(body: impl Fn(bool) -> U) -> String
+where
+    U: Future<Output = Result<()>>,
+{
+    let again = Cell::new(false);
+    let report = Explorer::new()
+        .cancels(1)
+        .explore(|_| body(again.replace(true)));
+    brief(report.failure).map_or("nothing".into(), |brief| brief.2)
+}
+
+/// What is at hand of the loop's state is compared at each decision. In all of these the order is the same for a while.
+mod tells_by_the_first_decision_that_can_see_it {
+    use super::*;
+
+    /// Two tasks that each wait for an event of their own, and what main does when they do.
+    async fn two_who_wait(then: impl FnOnce(Event, Event)) -> Result<()> {
+        let events = [Event::new(), Event::new()];
+        let _tasks = events.clone().map(|event| create_task(event.wait()));
+        yields(1).await?;
+        let [first, second] = events;
+        then(first, second);
+        yields(2).await
+    }
+
+    #[test]
+    fn of_a_timer_more() {
+        let told = told_of_second_runs(|again| async move {
+            let _idle = create_task(async move {
+                match again {
+                    false => Event::new().wait().await,
+                    true => sleep(Duration::from_secs(1)).await,
+                }
+            });
+            yields(2).await
+        });
+        assert_eq!(told, another_by(2));
+    }
+
+    #[test]
+    fn of_a_wait_more() {
+        let told = told_of_second_runs(|again| async move {
+            let _idle = create_task(async move {
+                let (one, other) = (Event::new(), Event::new());
+                match again {
+                    false => one.wait().await,
+                    true => join!(one.wait(), other.wait()).0,
+                }
+            });
+            yields(2).await
+        });
+        assert_eq!(told, another_by(2));
+    }
+
+    #[test]
+    fn of_a_handle_more_in_this_turn() {
+        let told = told_of_second_runs(|again| {
+            two_who_wait(move |first, second| {
+                first.set();
+                if again {
+                    second.set();
+                }
+            })
+        });
+        assert_eq!(told, another_by(4));
+    }
+
+    #[test]
+    fn of_a_handle_more_in_the_next_turn() {
+        let told = told_of_second_runs(|again| async move {
+            let _first = create_task(async move {
+                match again {
+                    false => Event::new().wait().await,
+                    true => yields(1).await,
+                }
+            });
+            let _second = create_task(yields(1));
+            yields(3).await
+        });
+        assert_eq!(told, another_by(2));
+    }
+
+    #[test]
+    fn of_another_task_whose_turn_it_is() {
+        let told = told_of_second_runs(|again| {
+            two_who_wait(move |first, second| {
+                let (first, second) = if again {
+                    (second, first)
+                } else {
+                    (first, second)
+                };
+                first.set();
+                second.set();
+            })
+        });
+        assert_eq!(told, another_by(4));
+    }
+
+    #[test]
+    fn of_another_time() {
+        let told = told_of_second_runs(|again| async move {
+            let _idle = create_task(Event::new().wait());
+            sleep(Duration::from_secs(1 + u64::from(again))).await?;
+            yields(1).await
+        });
+        assert_eq!(told, another_by(3));
+    }
 }
 
 /// A primitive belongs to the first loop that makes a task wait for it, and each run is one of its own to whoever can tell.
@@ -317,11 +438,7 @@ fn a_program_that_has_a_choice_less_now_and_then_is_told() {
             Ok(())
         }
     });
-    assert_eq!(
-        brief(report.failure).unwrap().2,
-        "uncontrolled nondeterminism: by decision 1 the run had become another one, though nothing was done in another \
-         way: the body depends on something else than the schedule"
-    );
+    assert_eq!(brief(report.failure).unwrap().2, another_by(1));
 }
 
 /// While time passes nobody can go first, and no deadline passes early.
