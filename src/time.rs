@@ -110,7 +110,7 @@ impl Sleep {
         };
         let settled = ready!(match until {
             Until::Step(since) => home.poll_yield(*since),
-            Until::Woken(waiter) => home.poll_waiter(waiter, cx),
+            Until::Woken(waiter) => home.poll_sleeper(waiter, cx),
         });
         if settled.is_gone() {
             self.0 = Stage::Over;

@@ -175,6 +175,9 @@ impl State {
         let Some(key) = self.wheel.payload(timer) else {
             return self.wheel.remove_due(timer);
         };
+        if self.wake_sleeper(key) {
+            return self.wheel.remove_due(timer);
+        }
         if self.journal.is_some() {
             self.write_timer(key);
         }

@@ -219,18 +219,14 @@ impl<L: Leads> Passing<L> {
     /// comes first, and is no more than that, so as to be inlined.
     #[inline]
     fn poll_through(&mut self, cx: &mut Context<'_>) -> Poll<Result<L>> {
-        if self.place.0.is_none() {
-            if let Some(way) = &self.way {
-                if way.gate().pass() {
-                    return self.pass();
-                }
-            }
+        match &self.way {
+            Some(way) if self.place.0.is_none() && way.gate().pass() => self.hand_out(),
+            _ => self.poll_slowly(cx),
         }
-        self.poll_slowly(cx)
     }
 
     #[inline]
-    fn pass(&mut self) -> Poll<Result<L>> {
+    fn hand_out(&mut self) -> Poll<Result<L>> {
         Poll::Ready(Ok(self.way.take().expect(AGAIN)))
     }
 
@@ -242,7 +238,7 @@ impl<L: Leads> Passing<L> {
             Some(_) => self.place.poll_waiting(gate, cx),
         };
         match ready!(passed) {
-            Ok(()) => self.pass(),
+            Ok(()) => self.hand_out(),
             Err(denied) => Poll::Ready(Err(denied.error(&**gate))),
         }
     }

@@ -40,12 +40,12 @@ pub(crate) use self::{
 use crate::{
     error::{Error, Result},
     event_loop::{
-        Cause, Loop,
+        Cause, Handle, Loop,
         key::{Lodging, QueueKey, TaskKey, TimerKey, WaiterKey, WakerKey},
         state::{Errand, State},
     },
     scope::Scope,
-    task::{DONE, POLLED},
+    task::{DONE, POLLED, QUEUED},
 };
 
 /// A waiter in no queue, and the future of its wake: a sleep, say. Removed when dropped.
@@ -87,6 +87,20 @@ impl Drop for Waiting {
 }
 
 impl Loop {
+    /// Polls the waiter of a sleep.
+    #[inline]
+    pub(crate) fn poll_sleeper(
+        &self,
+        waiter: &mut WaiterKey,
+        cx: &mut Context<'_>,
+    ) -> Poll<Settled> {
+        // A timer that has struck is the wheel's to forget, so there is nothing to leave.
+        match self.open_quietly(|state| state.take_woken(*waiter)) {
+            Some(_) => Poll::Ready(Settled::Woken),
+            None => self.poll_waiter(waiter, cx),
+        }
+    }
+
     /// Polls a waiter, and removes it if it is done.
     pub(crate) fn poll_waiter(
         &self,
@@ -368,6 +382,24 @@ impl State {
             }
         }
         self.let_go(key);
+    }
+
+    /// Wakes what sleeps with its task's own waiter, if nothing but that task's step is to be queued. Says whether it did.
+    #[inline]
+    pub(crate) fn wake_sleeper(&mut self, key: WaiterKey) -> bool {
+        let Lodging::Own(task) = key.lodging() else {
+            return false;
+        };
+        let slot = &mut self.tasks[task.index()];
+        let sleeps = matches!(slot.own.kind, Kind::Sleep { .. }) && slot.own.is_pending();
+        let usual = sleeps && slot.flags.can_be_queued() && !self.announces;
+        if !usual || !self.ready.push_within_capacity(Handle::Step(task)) {
+            return false;
+        }
+        slot.flags.set(QUEUED);
+        slot.own.wake = Wake::Woken;
+        slot.own.kind = Kind::Sleep { timer: None };
+        true
     }
 
     /// Wakes the combinator that polls a waiter, if one does.
