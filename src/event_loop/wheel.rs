@@ -628,6 +628,10 @@ mod tests {
         Advance(u64),
         /// Time goes on to the earliest deadline.
         Jump,
+        /// Time goes on to where a slot of this level begins.
+        Align(u32),
+        /// A timer that is due together with another.
+        InsertBeside(usize),
         /// The next timers are taken back one by one, and somebody asks for the earliest each time.
         CancelNext(usize),
     }
@@ -647,6 +651,8 @@ mod tests {
             1 => (1..40usize).prop_map(Op::CancelNext),
             1 => delay.prop_map(|delay| Op::Advance(delay / 2)),
             2 => Just(Op::Jump),
+            1 => (1..6u32).prop_map(Op::Align),
+            2 => any::<usize>().prop_map(Op::InsertBeside),
         ]
     }
 
@@ -658,8 +664,20 @@ mod tests {
             let mut now = Duration::ZERO;
             for (tag, (op, looks)) in ops.into_iter().enumerate() {
                 // What is new lies apart until somebody looks.
-                let looks = looks || matches!(op, Op::Advance(_) | Op::Jump);
+                let looks = looks || matches!(op, Op::Advance(_) | Op::Jump | Op::Align(_));
                 match op {
+                    Op::InsertBeside(which) if !model.is_empty() => {
+                        let (deadline, ..) = model[which % model.len()];
+                        let number = ((tag as u64 + 4) * 8) << 32;
+                        let key = wheel.insert(deadline, number, tag);
+                        model.push((deadline, number, tag, key));
+                    }
+                    Op::InsertBeside(_) => {}
+                    Op::Align(level) => {
+                        let slot = 1 << (DIGIT * level);
+                        let begins = instant(now).checked_next_multiple_of(slot);
+                        now = begins.map_or(now, |begins| now.max(Duration::from_nanos(begins)));
+                    }
                     Op::Insert(delay, late) => {
                         let deadline = now.saturating_add(Duration::from_nanos(delay) * if delay == u64::MAX { 9 } else { 1 });
                         let number = ((tag as u64 + 4) * 8 - late * 9) << 32;
