@@ -1088,6 +1088,25 @@ mod others {
         })
     }
 
+    /// What the task began to wait for after it hears of a cancel all the same.
+    #[test]
+    fn a_sleep_leaves_the_waits_that_are_younger_to_their_task() -> Result<()> {
+        run(async {
+            let task = create_task(async {
+                let mut nap = nap(1).boxed_local();
+                start(&mut nap).await;
+                let mut waiting = Event::new().wait().boxed_local();
+                start(&mut waiting).await;
+                drop(nap);
+                Ok(outcome(waiting.await))
+            });
+            ticks(1).await?;
+            task.cancel();
+            assert_eq!(task.await?, "CancelledError");
+            Ok(())
+        })
+    }
+
     #[test]
     fn a_bare_yield_leaves_the_others_alone() -> Result<()> {
         let trace = trace_of(async {
