@@ -295,10 +295,11 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
                 drop(inside);
                 result
             }
-            Poll::Pending => match inside.stay(cx) {
-                Verdict::Pending => return Poll::Pending,
-                Verdict::Abandon => Err(Error::Cancelled),
-            },
+            Poll::Pending => {
+                let verdict = inside.stay(cx);
+                debug_assert_eq!(verdict, Verdict::Pending, "nobody has struck it yet");
+                return Poll::Pending;
+            }
         };
         self.end(result)
     }
