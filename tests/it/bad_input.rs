@@ -344,6 +344,21 @@ mod after_its_loop_has_ended {
         );
     }
 
+    /// It keeps its timer, and the loop may run again.
+    #[test]
+    fn a_sleep_that_was_refused_ends_in_its_loop() {
+        for delay in [Duration::ZERO, SECOND] {
+            let mut event_loop = EventLoop::with_virtual_clock();
+            let mut asleep = Box::pin(sleep(delay));
+            let begin = async { Ok(poll!(&mut asleep).is_pending()) };
+            assert!(event_loop.run(begin).unwrap());
+            let refused = raised(block_on(&mut asleep));
+            assert_eq!(refused, "RuntimeError: no running event loop");
+            event_loop.run(asleep).unwrap();
+            assert_eq!(event_loop.time(), delay);
+        }
+    }
+
     #[test]
     fn a_task_gives_the_result_that_its_loop_left() {
         let task = run(async { Ok(create_task(sleep(SECOND))) }).unwrap();

@@ -1017,6 +1017,55 @@ mod holding {
         })
     }
 
+    /// Comes back to a guard's holding, as a notified wait does.
+    async fn come_back(condition: &Condition) -> Result<()> {
+        let notifier = condition.clone();
+        create_task(async move { notifier.enter().await?.notify(1) });
+        condition.wait().await
+    }
+
+    #[test]
+    fn taken_back_by_one_wait_and_given_up_by_the_next() -> Result<()> {
+        run(async {
+            let lock = Lock::new();
+            let condition = Condition::with_lock(&lock);
+            let guard = condition.enter().await?;
+            come_back(&condition).await?;
+            come_back(&condition).await?;
+            give_up(&condition, condition.wait()).await;
+            guard_releases_nothing(&lock, guard).await
+        })
+    }
+
+    /// What came back was released by hand, so that the next to be given up is another one.
+    #[test]
+    fn taken_back_by_a_wait_is_not_what_was_taken_by_hand_after_it() -> Result<()> {
+        run(async {
+            let condition = Condition::new();
+            let guard = condition.enter().await?;
+            come_back(&condition).await?;
+            condition.release()?;
+            condition.acquire().await?;
+            give_up(&condition, condition.wait()).await;
+            condition.acquire().await?;
+            drop(guard);
+            assert!(!condition.locked());
+            Ok(())
+        })
+    }
+
+    #[test]
+    fn taken_back_from_one_condition_and_given_up_by_another() -> Result<()> {
+        run(async {
+            let lock = Lock::new();
+            let (one, other) = (Condition::with_lock(&lock), Condition::with_lock(&lock));
+            let guard = one.enter().await?;
+            come_back(&one).await?;
+            give_up(&other, other.wait()).await;
+            guard_releases_nothing(&lock, guard).await
+        })
+    }
+
     #[test]
     fn released_and_taken_again_by_hand_is_released() -> Result<()> {
         run(async {
