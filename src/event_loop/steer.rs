@@ -2,7 +2,7 @@
 //!
 //! Each is what somebody could do from outside, or the clock: nothing here can bring about a state that a program could not meet.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use super::{Handle, Loop, Stepping, key::TaskKey, record::Cause, state::State};
 use crate::{
@@ -38,8 +38,9 @@ impl Loop {
     }
 
     /// Makes the loop as good as new, if nothing has outlived its last run. Says whether it did.
-    pub(crate) fn begin_anew(&self) -> bool {
-        self.clock.rewind() && self.open(State::begin_anew)
+    pub(crate) fn begin_anew(self: &Rc<Self>) -> bool {
+        // Whatever waits has a reference, a bare yield too, of which the state knows nothing.
+        Rc::strong_count(self) == 1 && self.clock.rewind() && self.open(State::begin_anew)
     }
 }
 

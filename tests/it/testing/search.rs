@@ -5,13 +5,14 @@ use std::{
     collections::BTreeSet,
     future::pending,
     rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
 use futures::{StreamExt, poll, stream::FuturesUnordered};
 use proptest::{collection::vec, prelude::*};
 use soloop::{
-    Result, create_task, sleep,
+    Error, Result, create_task, sleep,
     testing::{Explorer, FailureKind, Probe, Report},
     wrap_future,
 };
@@ -275,4 +276,23 @@ fn what_a_run_waits_for_for_ever_is_no_part_of_the_next() {
         two_tasks().await
     });
     assert!(report.complete, "{}", told(&report));
+}
+
+/// Nor is a bare yield, which its loop has no record of.
+#[test]
+fn a_yield_that_a_run_leaves_behind_belongs_to_no_loop_that_runs() {
+    let (left, ends) = (RefCell::new(None), RefCell::new(BTreeSet::new()));
+    let report = Explorer::new().reorder(9).explore(|_| async {
+        if let Some(before) = left.take() {
+            let end: Poll<Result<()>> = poll!(before);
+            ends.borrow_mut().insert(format!("{end:?}"));
+        }
+        let mut bare = Box::pin(sleep(Duration::ZERO));
+        assert!(poll!(&mut bare).is_pending());
+        left.replace(Some(bare));
+        two_tasks().await
+    });
+    assert!(report.complete, "{}", told(&report));
+    let end = Poll::Ready(Err::<(), _>(Error::Runtime("no running event loop".into())));
+    assert_eq!(ends.into_inner(), BTreeSet::from([format!("{end:?}")]));
 }
