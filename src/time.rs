@@ -68,7 +68,7 @@ enum Stage {
 enum Until {
     /// A bare yield of the running task: another step than this.
     Step(u32),
-    /// A timer wakes it.
+    /// A waiter is woken: by a timer, or where a combinator polls a bare yield, by the task's next step.
     Woken(WaiterKey),
 }
 
@@ -136,7 +136,7 @@ impl Sleep {
 }
 
 impl Until {
-    /// Ends before its time.
+    /// The sleep is dropped before its end.
     #[inline(never)]
     fn give_up(self, home: &Loop) {
         match self {
@@ -246,7 +246,7 @@ pin_project! {
 }
 
 /// How long a `wait_for` may take.
-// Likewise, the kind has a place of its own.
+// A place of its own for the kind: see `Stage`.
 #[repr(u32)]
 enum Limit {
     /// So long, from the first poll on.
@@ -269,7 +269,7 @@ impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
             Limit::Unpolled(timeout) if !timeout.is_zero() || is_task::<F, T>() => {
                 self.poll_first(timeout, cx)
             }
-            _ => self.poll_again(cx),
+            _ => self.poll_otherwise(cx),
         }
     }
 }
@@ -304,7 +304,8 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
         self.end(result)
     }
 
-    fn poll_again(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+    /// Any other poll: a later one, or one with no limit or no time.
+    fn poll_otherwise(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut this = self.as_mut().project();
         if let Limit::Unpolled(_) = this.limit {
             // It never begins.
@@ -451,7 +452,7 @@ struct Unset {
 }
 
 impl Boundary {
-    /// Says whether any task is running at all.
+    /// Begins another poll of what is inside. Says whether any task is running at all.
     #[inline]
     fn enter(&self) -> bool {
         match self.scope {

@@ -82,7 +82,8 @@ impl State {
     }
 
     fn end_journal(&mut self) -> Option<Box<Journal>> {
-        // The tasks that were recorded keep their flag: they have ended, with the run.
+        // The tasks that were recorded keep their flag. They have ended with the run; or that was refused, and then the flag costs
+        // them no more than the fast path.
         self.traced = Flags::NONE;
         self.journal.take()
     }

@@ -346,8 +346,8 @@ impl<P: Copy> Wheel<P> {
                     due(key);
                     continue;
                 }
-                // It stays where it is, and so does the present instant, unless that has come to its slot: what is new would then
-                // lie on a lower level, as if it were earlier.
+                // It stays where it is, and so does the present instant. Not if that is where its slot begins already: what is
+                // new would lie on a lower level, and come out first.
                 if start > self.elapsed {
                     self.earliest = deadline;
                     return;

@@ -61,7 +61,7 @@ pub(super) struct State {
     waiters: Queue,
     /// The number of the last acquire.
     acquired: Cell<Holding>,
-    /// An acquire that was the return of a holding given up before, and the number of that.
+    /// The last acquire that took a holding back for a wait, and the number of that holding.
     resumed: Cell<(Holding, Holding)>,
     /// How many guards there are. With none left, nobody asks for what was lost.
     guards: Cell<usize>,

@@ -94,7 +94,7 @@ impl Loop {
         waiter: &mut WaiterKey,
         cx: &mut Context<'_>,
     ) -> Poll<Settled> {
-        // A timer that has struck is the wheel's to forget, so there is nothing to leave.
+        // Only its timer wakes a sleep, and forgets it then, so there is nothing to leave.
         match self.open_quietly(|state| state.take_woken(*waiter)) {
             Some(_) => Poll::Ready(Settled::Woken),
             None => self.poll_waiter(waiter, cx),
@@ -420,7 +420,7 @@ impl State {
         waiter.wake
     }
 
-    /// Takes a waiter out that may sleep, as its task's own.
+    /// Takes out the waiter of a sleep before its time. Most are their task's own, and pending, with nothing to leave but the timer.
     pub(crate) fn end_sleep(&mut self, key: WaiterKey) {
         if let Lodging::Own(task) = key.lodging() {
             let slot = &mut self.tasks[task.index()];

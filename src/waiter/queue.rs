@@ -48,6 +48,7 @@ pub(crate) struct Queue {
 pub(crate) const TAKEN: usize = 1;
 /// A mark of a primitive of which there is more to say when it is given back.
 pub(crate) const NOTED: usize = 2;
+/// One waiter: the marks are the bits below.
 const ONE: usize = 4;
 
 /// Where a queue is known.
