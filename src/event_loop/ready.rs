@@ -36,7 +36,10 @@ impl Entry {
     /// The task, if this is a step: what most are.
     #[inline]
     pub(crate) fn step(self) -> Option<TaskKey> {
-        TaskKey::from_get(self.0).filter(|_| self.0 & TIMER == 0)
+        match self.0 & TIMER {
+            0 => TaskKey::from_get(self.0),
+            _ => None,
+        }
     }
 
     /// The handle. Always there, since no key is zero.
