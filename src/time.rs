@@ -323,18 +323,13 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
                     return self.end(Err(Error::no_running_loop()));
                 }
                 let inside = boundary.inside();
-                let result = match coroutine.poll(cx) {
+                match coroutine.poll(cx) {
                     Poll::Ready(result) => {
                         drop(inside);
                         result
                     }
                     Poll::Pending if inside.stay(cx) == Verdict::Abandon => Err(Error::Cancelled),
                     Poll::Pending => return Poll::Pending,
-                };
-                this.coroutine.set(None);
-                match result {
-                    Err(Error::Cancelled) if boundary.close() => Err(Error::Timeout),
-                    result => result,
                 }
             }
             Limit::None => ready!(coroutine.expect(ENDED).poll(cx)),
@@ -351,12 +346,16 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
     fn end(self: Pin<&mut Self>, result: Result<T>) -> Poll<Result<T>> {
         let mut this = self.project();
         this.coroutine.set(None);
-        match this.limit {
-            // What is left of it is no more than the loop.
-            Limit::Scope(boundary) => _ = boundary.close(),
-            limit => *limit = Limit::Over,
-        }
-        Poll::Ready(result)
+        let Limit::Scope(boundary) = this.limit else {
+            *this.limit = Limit::Over;
+            return Poll::Ready(result);
+        };
+        // What is left of it then is no more than the loop.
+        let is_over = boundary.close();
+        Poll::Ready(match result {
+            Err(Error::Cancelled) if is_over => Err(Error::Timeout),
+            result => result,
+        })
     }
 
     /// What need not wait works outside any loop, too.
