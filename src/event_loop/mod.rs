@@ -16,7 +16,7 @@ mod embed;
 pub(crate) mod here;
 pub(crate) mod journal;
 pub(crate) mod key;
-mod ready;
+pub(crate) mod ready;
 pub(crate) mod record;
 pub(crate) mod state;
 pub(crate) mod steer;

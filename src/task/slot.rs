@@ -16,6 +16,7 @@ use crate::{
     event_loop::{
         Handle, TaskWaker,
         key::{TaskKey, WaiterKey},
+        ready::Ready,
         state::State,
     },
     waiter::{Kind, Waiter, Wake},
@@ -190,6 +191,22 @@ impl Slot {
             self.youngest = None;
             self.own
         })
+    }
+
+    /// Whether this is the task's own waiter and has no other beside it, and the task goes on.
+    #[inline]
+    pub(crate) fn waits_alone(&self, key: WaiterKey) -> bool {
+        self.youngest == Some(key) && !self.flags.has(DONE)
+    }
+
+    /// Queues the task's step, if nothing else is to be done for that. Says whether it did.
+    #[inline]
+    pub(crate) fn queue_within_capacity(&mut self, key: TaskKey, ready: &mut Ready) -> bool {
+        let queues = self.flags.can_be_queued() && ready.push_within_capacity(Handle::Step(key));
+        if queues {
+            self.flags.set(QUEUED);
+        }
+        queues
     }
 
     /// Hands out the coroutine for a step.

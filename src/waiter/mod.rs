@@ -40,15 +40,15 @@ pub(crate) use self::{
 use crate::{
     error::{Error, Result},
     event_loop::{
-        Cause, Handle, Loop,
+        Cause, Loop,
         key::{Lodging, QueueKey, TaskKey, TimerKey, WaiterKey, WakerKey},
         state::{Errand, State},
     },
     scope::Scope,
-    task::{DONE, POLLED, QUEUED},
+    task::{DONE, POLLED},
 };
 
-/// A waiter in no queue, and the future of its wake: a sleep, say. Removed when dropped.
+/// A waiter in no queue, and the future of its wake: a timeout of zero, say. Removed when dropped.
 #[must_use]
 pub(crate) struct Waiting {
     home: Rc<Loop>,
@@ -392,11 +392,9 @@ impl State {
         };
         let slot = &mut self.tasks[task.index()];
         let sleeps = matches!(slot.own.kind, Kind::Sleep { .. }) && slot.own.is_pending();
-        let usual = sleeps && slot.flags.can_be_queued() && !self.announces;
-        if !usual || !self.ready.push_within_capacity(Handle::Step(task)) {
+        if !sleeps || self.announces || !slot.queue_within_capacity(task, &mut self.ready) {
             return false;
         }
-        slot.flags.set(QUEUED);
         slot.own.wake = Wake::Woken;
         slot.own.kind = Kind::Sleep { timer: None };
         true
@@ -424,10 +422,12 @@ impl State {
     pub(crate) fn end_sleep(&mut self, key: WaiterKey) {
         if let Lodging::Own(task) = key.lodging() {
             let slot = &mut self.tasks[task.index()];
-            let is_usual = slot.youngest == Some(key) && !slot.flags.has(DONE);
-            if let (true, Kind::Sleep { timer: Some(timer) }) = (is_usual, slot.own.kind) {
-                slot.youngest = None;
-                return self.wheel.cancel(timer);
+            match slot.own.kind {
+                Kind::Sleep { timer: Some(timer) } if slot.waits_alone(key) => {
+                    slot.youngest = None;
+                    return self.wheel.cancel(timer);
+                }
+                _ => {}
             }
         }
         self.remove(key);
@@ -462,10 +462,9 @@ impl State {
 
     #[inline]
     fn take_out_own(&mut self, task: TaskKey) -> Waiter {
-        let key = Some(WaiterKey::own(task));
         let slot = &mut self.tasks[task.index()];
         let waiter = slot.own;
-        if slot.youngest == key && !slot.flags.has(DONE) {
+        if slot.waits_alone(WaiterKey::own(task)) {
             slot.youngest = None;
         } else {
             self.disown_own(task);

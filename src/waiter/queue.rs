@@ -10,11 +10,10 @@ use super::{Kind, Settled, Wake};
 use crate::{
     error::{Error, OTHER_LOOP},
     event_loop::{
-        Handle, Loop, journal,
+        Loop, journal,
         key::{Lodging, QueueKey, WaiterKey},
         state::State,
     },
-    task::QUEUED,
 };
 
 /// What can be waited for, by the names it has in reports. All of it is the crate's own code.
@@ -429,11 +428,10 @@ impl State {
             return false;
         };
         let slot = &mut self.tasks[task.index()];
-        let usual = slot.own.is_pending() && slot.flags.can_be_queued() && !self.announces;
-        if !usual || !self.ready.push_within_capacity(Handle::Step(task)) {
+        let usual = slot.own.is_pending() && !self.announces;
+        if !usual || !slot.queue_within_capacity(task, &mut self.ready) {
             return false;
         }
-        slot.flags.set(QUEUED);
         if let (Some(next), false) = (slot.own.wake(), keeps_place) {
             self.unlink_first(list, next);
         }
