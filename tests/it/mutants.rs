@@ -15,6 +15,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Begins a condition's wait and notifies it, and still has the lock.
+async fn notify(
+    condition: &Condition,
+    wait: &mut LocalBoxFuture<'static, Result<()>>,
+) -> Result<()> {
+    condition.acquire().await?;
+    start(wait).await;
+    condition.acquire().await?;
+    condition.notify(1)
+}
+
 /// A future that is over says so when it is polled once more.
 mod polled_after_its_end {
     use super::*;
@@ -62,10 +73,7 @@ mod polled_after_its_end {
         let condition = Condition::new();
         let mut wait = condition.wait().boxed_local();
         run(async {
-            condition.acquire().await?;
-            start(&mut wait).await;
-            condition.acquire().await?;
-            condition.notify(1)?;
+            notify(&condition, &mut wait).await?;
             condition.release()?;
             wait.as_mut().await
         })?;
@@ -85,10 +93,7 @@ mod polled_outside {
         let condition = Condition::new();
         let mut wait = condition.wait().boxed_local();
         run(async {
-            condition.acquire().await?;
-            start(&mut wait).await;
-            condition.acquire().await?;
-            condition.notify(1)?;
+            notify(&condition, &mut wait).await?;
             turns(1).await?;
             // Woken, it waits for the lock.
             start(&mut wait).await;

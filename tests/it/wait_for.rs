@@ -1259,16 +1259,22 @@ mod zero {
         assert_eq!(trace, "wait_for CancelledError 1 then ok");
     }
 
+    /// Somebody sends, just before a timeout of a second is over that begins now.
+    async fn sent_in_a_second() -> Result<futures::channel::oneshot::Receiver<()>> {
+        let (sender, receiver) = futures::channel::oneshot::channel();
+        create_task(async {
+            nap(1).await?;
+            sender.send(()).map_err(|()| Error::Timeout)
+        });
+        turns(1).await?;
+        Ok(receiver)
+    }
+
     /// That of a `wait_for` around it as well, which a foreign future that was ready could not raise.
     #[test]
     fn of_a_task_raises_a_timeout_that_was_kept() {
         let trace = trace_of(async {
-            let (sender, receiver) = futures::channel::oneshot::channel();
-            create_task(async {
-                nap(1).await?;
-                sender.send(()).map_err(|()| Error::Timeout)
-            });
-            turns(1).await?;
+            let receiver = sent_in_a_second().await?;
             let outer = async {
                 receiver.await.map_err(Error::other)?;
                 let task = create_task(nap(9));
@@ -1284,12 +1290,7 @@ mod zero {
     #[test]
     fn of_a_task_raises_a_timeout_that_was_kept_further_out() {
         let trace = trace_of(async {
-            let (sender, receiver) = futures::channel::oneshot::channel();
-            create_task(async {
-                nap(1).await?;
-                sender.send(()).map_err(|()| Error::Timeout)
-            });
-            turns(1).await?;
+            let receiver = sent_in_a_second().await?;
             let between = async {
                 receiver.await.map_err(Error::other)?;
                 let task = create_task(nap(9));
