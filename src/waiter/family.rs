@@ -65,8 +65,7 @@ impl State {
             } => {
                 if keeps_place || waiter.is_pending() {
                     let list = self.ends_of(queue);
-                    self.set_next(&list, previous, Some(key));
-                    self.set_previous(&list, next, Some(key));
+                    self.rename(&list, WaiterKey::own(task), key, previous, next);
                 }
             }
             Kind::Sleep { timer } | Kind::Relay { timer, .. } => {

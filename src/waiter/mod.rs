@@ -149,6 +149,7 @@ pub(crate) enum Kind {
     /// A primitive's queue, between two others.
     Queue {
         queue: QueueKey,
+        /// Whoever stood in front when this one came, or those in between went: of the first in its list, nobody any more.
         previous: Option<WaiterKey>,
         next: Option<WaiterKey>,
         /// Whether it keeps its place when it is done.
@@ -378,7 +379,7 @@ impl State {
                 list.cancelled.set(list.cancelled.get() + 1);
             }
             if !keeps_place {
-                self.unlink(&list, previous, next);
+                self.unlink(&list, key, previous, next);
             }
         }
         self.let_go(key);
@@ -414,7 +415,7 @@ impl State {
             Lodging::Own(task) => self.take_out_own(task),
             Lodging::Other(index) => self.take_out_other(index),
         };
-        self.leave(waiter);
+        self.leave(key, waiter);
         waiter.wake
     }
 
@@ -435,7 +436,7 @@ impl State {
 
     /// A waiter that was taken out leaves what it waited for.
     #[inline]
-    fn leave(&mut self, waiter: Waiter) {
+    fn leave(&mut self, key: WaiterKey, waiter: Waiter) {
         match waiter.kind {
             // It was unlinked as it was woken.
             Kind::Queue {
@@ -446,7 +447,7 @@ impl State {
                 previous,
                 next,
                 keeps_place,
-            } => self.leave_queue(queue, waiter.wake, keeps_place, previous, next),
+            } => self.leave_queue(key, queue, waiter.wake, keeps_place, previous, next),
             Kind::Sleep { timer: Some(timer) }
             | Kind::Relay {
                 timer: Some(timer), ..
@@ -515,7 +516,7 @@ impl State {
         keeps_waker: &mut bool,
     ) -> Poll<Settled> {
         if let Some(waiter) = self.take_woken(*key) {
-            self.leave(waiter);
+            self.leave(*key, waiter);
             return Poll::Ready(Settled::Woken);
         }
         let polled = self.poll_unusual(key, waker);

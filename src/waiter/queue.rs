@@ -75,6 +75,15 @@ impl List {
     fn has_one(&self) -> bool {
         self.first == self.last
     }
+
+    /// The first goes, and with it perhaps some of those behind it.
+    #[inline]
+    fn begin_with(&self, first: Option<WaiterKey>) {
+        self.first.set(first);
+        if first.is_none() {
+            self.last.set(None);
+        }
+    }
 }
 
 impl Queue {
@@ -410,13 +419,13 @@ impl State {
             return false;
         };
         if let Kind::Queue {
-            previous,
             next,
             keeps_place: true,
             ..
         } = waiter.kind
         {
-            self.unlink(list, previous, next);
+            debug_assert_eq!(list.first.get(), Some(key), "no other is woken there");
+            list.begin_with(next);
         }
         true
     }
@@ -433,7 +442,7 @@ impl State {
             return false;
         }
         if let (Some(next), false) = (slot.own.wake(), keeps_place) {
-            self.unlink_first(list, next);
+            list.begin_with(next);
         }
         true
     }
@@ -454,7 +463,7 @@ impl State {
         }
         // Those who were woken leave their places together.
         if woken > 0 && !keeps_place {
-            self.unlink(list, None, first);
+            list.begin_with(first);
         }
         woken
     }
@@ -481,6 +490,7 @@ impl State {
     /// Takes a waiter that has been taken out from its queue, too, and from those who are counted there.
     pub(super) fn leave_queue(
         &mut self,
+        key: WaiterKey,
         queue: QueueKey,
         wake: Wake,
         keeps_place: bool,
@@ -492,7 +502,7 @@ impl State {
             list.cancelled.set(list.cancelled.get() - 1);
         }
         if keeps_place || wake == Wake::Pending {
-            self.unlink(&list, previous, next);
+            self.unlink(&list, key, previous, next);
         }
     }
 
@@ -501,52 +511,53 @@ impl State {
         Rc::clone(&self.queues[queue.index()].list)
     }
 
+    /// Takes a waiter out of its list, in which it has these neighbours.
     #[inline]
     pub(super) fn unlink(
         &mut self,
         list: &List,
+        key: WaiterKey,
         previous: Option<WaiterKey>,
         next: Option<WaiterKey>,
     ) {
-        self.set_next(list, previous, next);
-        self.set_previous(list, next, previous);
-    }
-
-    #[inline]
-    fn unlink_first(&mut self, list: &List, next: Option<WaiterKey>) {
-        list.first.set(next);
-        match next {
-            None => list.last.set(None),
-            Some(next) => *self.previous_in_queue(next) = None,
+        if list.first.get() == Some(key) {
+            list.begin_with(next);
+        } else {
+            self.link(list, previous, next);
         }
     }
 
-    /// Makes a waiter the next after another in a queue, or its first.
+    /// Makes two waiters neighbours in a list. Without a first of the two, the second begins the list; without a second, the
+    /// first ends it.
+    fn link(&mut self, list: &List, previous: Option<WaiterKey>, next: Option<WaiterKey>) {
+        self.set_next(list, previous, next);
+        match next {
+            None => list.last.set(previous),
+            Some(next) => *self.previous_in_queue(next) = previous,
+        }
+    }
+
+    /// Makes a waiter the next after another in a list, or its first.
     #[inline]
-    pub(super) fn set_next(
-        &mut self,
-        list: &List,
-        previous: Option<WaiterKey>,
-        waiter: Option<WaiterKey>,
-    ) {
+    fn set_next(&mut self, list: &List, previous: Option<WaiterKey>, waiter: Option<WaiterKey>) {
         match previous {
             None => list.first.set(waiter),
             Some(previous) => *self.next_in_queue(previous) = waiter,
         }
     }
 
-    /// Makes a waiter the one before another in a queue, or its last.
-    #[inline]
-    pub(super) fn set_previous(
+    /// A waiter in a list has another name now.
+    pub(super) fn rename(
         &mut self,
         list: &List,
+        old: WaiterKey,
+        new: WaiterKey,
+        previous: Option<WaiterKey>,
         next: Option<WaiterKey>,
-        waiter: Option<WaiterKey>,
     ) {
-        match next {
-            None => list.last.set(waiter),
-            Some(next) => *self.previous_in_queue(next) = waiter,
-        }
+        let previous = previous.filter(|_| list.first.get() != Some(old));
+        self.link(list, previous, Some(new));
+        self.link(list, Some(new), next);
     }
 
     #[inline]
