@@ -136,7 +136,7 @@ impl Place {
     }
 
     /// A later poll.
-    #[inline]
+    #[inline(always)]
     fn poll_waiting<G: Gate>(
         &mut self,
         gate: &Rc<G>,

@@ -225,7 +225,7 @@ impl Queue {
 
     /// Polls a waiter of this queue, which has left it if this is ready with anything but `NoLoop`. What most polls find, a wake and
     /// nothing else, comes first.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn poll(&self, waiter: &mut WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
         let known = self.home.get().expect("it was entered");
         if known.take_woken(*waiter) {
