@@ -40,7 +40,7 @@ impl State {
     ///
     /// A request that is still kept goes before a timeout of zero, since asyncio raises it where that begins to wait.
     pub(crate) fn requests_to_new(&self, at_once: bool) -> i32 {
-        let outer = self.here.scope.get();
+        let outer = self.here.scope();
         let before = at_once && self.is_requested(outer);
         self.here.asked.get() + self.requests_around(outer) - i32::from(before)
     }
@@ -54,7 +54,7 @@ impl State {
     /// The innermost scope, whose first poll is about to end.
     pub(crate) fn scope_begun(&mut self) -> WaiterKey {
         self.draw_scopes();
-        self.here.scope.get().expect("a scope has begun")
+        self.here.scope().expect("a scope has begun")
     }
 
     /// Draws the scopes that have begun, since something inside waits.
@@ -74,7 +74,7 @@ impl State {
                 flags: Flags::NONE,
             };
             let drawn = self.insert_scope(scope);
-            self.here.scope.set(Some(drawn));
+            self.here.set_scope(Some(drawn));
         }
     }
 
@@ -87,7 +87,7 @@ impl State {
         self.draw_scopes();
         let drawn = self.other(key);
         let was_polled = drawn.polled;
-        if drawn.task != Some(current) || drawn.scope != self.here.scope.get() {
+        if drawn.task != Some(current) || drawn.scope != self.here.scope() {
             self.move_scope_here(key);
         }
         let scope = self.scope_mut(key);
@@ -95,21 +95,21 @@ impl State {
         if scope.flags.has(REQUESTED) {
             scope.flags.set(RAISING);
             let youngest = scope.youngest;
-            self.here.calm.set(false);
+            self.here.raise();
             let mut inner = Vec::new();
             if !self.tell(youngest, was_polled, &mut inner) && !inner.is_empty() {
                 self.scope_flags(key).clear(REQUESTED);
             }
             self.request_all(inner);
         }
-        self.other_mut(key).polled = self.here.step.get();
-        self.here.scope.set(Some(key));
+        self.other_mut(key).polled = self.here.step();
+        self.here.set_scope(Some(key));
         true
     }
 
     /// Ends the poll of what is inside.
     pub(crate) fn leave_scope(&mut self, key: WaiterKey, pending: bool) -> Verdict {
-        self.here.scope.set(self.other(key).scope);
+        self.here.set_scope(self.other(key).scope);
         let scope = self.scope_mut(key);
         let (flags, youngest) = (scope.flags, scope.youngest);
         scope.flags.clear(RAISING);
@@ -117,7 +117,7 @@ impl State {
             return Verdict::Pending;
         }
         let mut inner = Vec::new();
-        if self.tell(youngest, self.here.step.get(), &mut inner) {
+        if self.tell(youngest, self.here.step(), &mut inner) {
             // What is newly pending was told, and its step is queued.
         } else if !inner.is_empty() {
             self.scope_flags(key).clear(REQUESTED);
@@ -158,7 +158,7 @@ impl State {
     pub(crate) fn cancel_inside(&mut self, key: WaiterKey) {
         let youngest = self.scope_mut(key).youngest;
         let mut inner = Vec::new();
-        self.tell(youngest, self.here.step.get(), &mut inner);
+        self.tell(youngest, self.here.step(), &mut inner);
         self.request_all(inner);
     }
 

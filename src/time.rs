@@ -15,7 +15,13 @@ use pin_project_lite::pin_project;
 
 use crate::{
     error::{Error, Result},
-    event_loop::{Handle, Loop, clock::Moment, key::WaiterKey, state::State},
+    event_loop::{
+        Handle, Loop,
+        clock::Moment,
+        key::WaiterKey,
+        now::{self, Stamp},
+        state::State,
+    },
     scope::Verdict,
     task::Task,
     waiter::{Kind, Waiting},
@@ -60,16 +66,11 @@ struct Sleep(Stage);
 #[repr(u32)]
 enum Stage {
     Unpolled(Duration),
-    Asleep(Rc<Loop>, Until),
     Over,
-}
-
-#[derive(Clone, Copy)]
-enum Until {
-    /// A bare yield of the running task: another step than this.
-    Step(u32),
-    /// A waiter is woken: by a timer, or where a combinator polls a bare yield, by the task's next step.
-    Woken(WaiterKey),
+    /// A bare yield of the running task, until another step than this.
+    Yielding(Stamp),
+    /// Until a waiter is woken: by a timer, or where a combinator polls a bare yield, by the task's next step.
+    Asleep(Rc<Loop>, WaiterKey),
 }
 
 impl Future for Sleep {
@@ -79,15 +80,14 @@ impl Future for Sleep {
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
         match &self.0 {
-            Stage::Asleep(home, Until::Step(since)) if home.here.has_yielded(*since) => {
-                self.0 = Stage::Over;
+            // Nothing has to be dropped of what is replaced here, and so nothing has to be called.
+            Stage::Yielding(since) if now::has_yielded(*since) => {
+                mem::forget(mem::replace(&mut self.0, Stage::Over));
                 return Poll::Ready(Ok(()));
             }
             Stage::Unpolled(Duration::ZERO) => {
-                if let Some((home, since)) = Loop::begin_yield(cx) {
-                    let asleep = Stage::Asleep(home, Until::Step(since));
-                    // Nothing has to be dropped of a sleep that was not polled, and so nothing has to be called.
-                    mem::forget(mem::replace(&mut self.0, asleep));
+                if let Some(since) = now::begin_yield(cx.waker()) {
+                    mem::forget(mem::replace(&mut self.0, Stage::Yielding(since)));
                     return Poll::Pending;
                 }
             }
@@ -100,17 +100,14 @@ impl Future for Sleep {
 impl Sleep {
     /// Polls a sleep that takes time, or a bare yield about which there is more to say.
     fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let (home, until) = match &mut self.0 {
-            Stage::Asleep(home, until) => (home, until),
+        let settled = ready!(match &mut self.0 {
+            Stage::Asleep(home, waiter) => home.poll_sleeper(waiter, cx),
+            Stage::Yielding(since) => Loop::poll_yield_here(*since),
             Stage::Unpolled(delay) => {
                 let delay = *delay;
                 return self.begin(delay, cx);
             }
             Stage::Over => panic!("`sleep` polled again after its end"),
-        };
-        let settled = ready!(match until {
-            Until::Step(since) => home.poll_yield(*since),
-            Until::Woken(waiter) => home.poll_sleeper(waiter, cx),
         });
         if settled.is_gone() {
             self.0 = Stage::Over;
@@ -123,25 +120,28 @@ impl Sleep {
         let Some(home) = Loop::current() else {
             return Poll::Ready(Err(Error::no_running_loop()));
         };
-        let until = match delay {
+        let begun = match delay {
             Duration::ZERO => home.begin_yield_inside(cx),
-            delay => home.begin_sleep(delay, cx).map(Until::Woken),
+            delay => home
+                .begin_sleep(delay, cx)
+                .map(|waiter| Stage::Asleep(home, waiter)),
         };
-        let Some(until) = until else {
+        let Some(begun) = begun else {
             return Poll::Ready(Err(Error::no_running_loop()));
         };
-        mem::forget(mem::replace(&mut self.0, Stage::Asleep(home, until)));
+        mem::forget(mem::replace(&mut self.0, begun));
         Poll::Pending
     }
 }
 
-impl Until {
+impl Stage {
     /// The sleep is dropped before its end.
     #[inline(never)]
-    fn give_up(self, home: &Loop) {
+    fn give_up(&self) {
         match self {
-            Self::Step(since) => home.here.forget_yield(since),
-            Self::Woken(waiter) => home.open(|state| state.end_sleep(waiter)),
+            Self::Yielding(since) => now::forget_yield(*since),
+            Self::Asleep(home, waiter) => home.open(|state| state.end_sleep(*waiter)),
+            Self::Unpolled(_) | Self::Over => {}
         }
     }
 }
@@ -149,31 +149,23 @@ impl Until {
 impl Drop for Sleep {
     #[inline]
     fn drop(&mut self) {
-        if let Stage::Asleep(home, until) = &self.0 {
-            until.give_up(home);
+        if let Stage::Yielding(_) | Stage::Asleep(..) = self.0 {
+            self.0.give_up();
         }
     }
 }
 
 impl Loop {
-    /// Begins a bare yield, if it is the running task that polls, with no `wait_for` around. Says since which step.
-    #[inline]
-    fn begin_yield(cx: &mut Context<'_>) -> Option<(Rc<Self>, u32)> {
-        let home = Self::current_if(|running| running.here.may_yield(cx.waker()))?;
-        let since = home.here.begin_yield();
-        Some((home, since))
-    }
-
     /// Begins a bare yield inside a `wait_for` or a combinator. Polled with a combinator's waker, it needs a waiter, which keeps
     /// that.
-    fn begin_yield_inside(&self, cx: &mut Context<'_>) -> Option<Until> {
+    fn begin_yield_inside(self: Rc<Self>, cx: &mut Context<'_>) -> Option<Stage> {
         let since = self.open(State::yield_now)?;
         if !self.here.keeps(cx.waker()) {
-            return Some(Until::Step(since));
+            return Some(Stage::Yielding(since));
         }
         let waiter = self.open(State::yield_inside);
         self.keep_waker(waiter, cx);
-        Some(Until::Woken(waiter))
+        Some(Stage::Asleep(self, waiter))
     }
 
     /// Begins a sleep of the running task.
@@ -398,7 +390,7 @@ impl Limit {
         here.task.get()?;
         let began = home.clock().moment();
         let at_once = timeout.is_zero();
-        let others_before = if at_once || here.scope.get().is_some() {
+        let others_before = if at_once || here.scope().is_some() {
             home.look(|state| state.requests_to_new(at_once))
         } else {
             debug_assert_eq!(here.asked.get(), home.look(State::asked_here));
@@ -468,7 +460,7 @@ impl Boundary {
     #[inline]
     fn inside(&mut self) -> Inside<'_> {
         Inside {
-            yields: self.home.here.yields.get(),
+            yields: now::yields(),
             boundary: Some(self),
         }
     }
@@ -480,7 +472,7 @@ impl Boundary {
         let spares = self.scope.is_none()
             && !self.spared
             && !self.at_once
-            && here.yields.get() > yields_before
+            && now::yields() > yields_before
             && !here.keeps(waker)
             && !here.observed.get()
             && !self.home.clock().is_hosts()

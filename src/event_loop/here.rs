@@ -1,8 +1,11 @@
 //! The step that is running, in cells of its own: it is asked at every await, and so without a borrow.
 
-use std::{cell::Cell, ptr, task::Waker};
+use std::{cell::Cell, task::Waker};
 
-use super::key::{TaskKey, WaiterKey};
+use super::{
+    key::{TaskKey, WaiterKey},
+    now::{self, NOBODYS, Stamp},
+};
 
 /// Where a loop is just now. Plain data, like the state that it belongs to.
 #[derive(Debug)]
@@ -10,66 +13,130 @@ pub(crate) struct Here {
     /// The task whose step is running.
     pub(crate) task: Cell<Option<TaskKey>>,
     /// The innermost `wait_for` that is being polled.
-    pub(crate) scope: Cell<Option<WaiterKey>>,
+    scope: Cell<Option<WaiterKey>>,
     /// How many more of them, inside that one, are being polled for the first time, with nothing in them that waits.
     pub(crate) undrawn: Cell<u32>,
-    /// How many steps were ever begun: tells what was there before this one.
-    pub(crate) step: Cell<u32>,
-    /// Whether a step is running that has no request to deliver, in the task or in a `wait_for` of it.
-    pub(crate) calm: Cell<bool>,
+    /// The last step that was begun: tells what was there before this one. Calm while a step is running that has no request to
+    /// deliver, in the task or in a `wait_for` of it.
+    stamp: Cell<Stamp>,
+    /// The stamp before the first step.
+    first: Cell<Stamp>,
     /// How many requests to cancel the running task there are, but for those of a `wait_for` that struck. While no task runs,
     /// or one that is not marked as `ASKED`, it is zero, and so need not be set when most steps begin.
     pub(crate) asked: Cell<i32>,
     /// How many timers ever took a number.
     pub(crate) timers: Cell<u64>,
-    /// How many bare yields began in this step.
-    pub(crate) yields: Cell<u32>,
     /// Whether somebody takes the handles of this turn one by one, and not always in their order.
     pub(crate) observed: Cell<bool>,
     /// The waker this step was polled with. Another one belongs to a combinator. Whoever clones it has it to himself once the
     /// step is over.
-    pub(crate) waker: Cell<*const ()>,
+    waker: Cell<*const ()>,
 }
 
 impl Here {
     pub(crate) fn new() -> Self {
+        let first = Stamp::of_new_loop();
         Self {
             task: Cell::new(None),
             scope: Cell::new(None),
             undrawn: Cell::new(0),
-            step: Cell::new(0),
-            calm: Cell::new(false),
+            stamp: Cell::new(first.raising()),
+            first: Cell::new(first),
             asked: Cell::new(0),
             timers: Cell::new(0),
-            yields: Cell::new(0),
             observed: Cell::new(false),
-            waker: Cell::new(ptr::null()),
+            waker: Cell::new(NOBODYS),
         }
+    }
+
+    /// Counts steps and timers from the beginning, as a new loop: a yield that is left of this one is none of that.
+    pub(crate) fn begin_anew(&self) {
+        let first = Stamp::of_new_loop();
+        self.first.set(first);
+        self.stamp.set(first.raising());
+        self.timers.set(0);
     }
 
     /// A step of a task begins.
     #[inline]
     pub(crate) fn begin_step(&self, task: TaskKey, calm: bool) -> u32 {
-        let step = self.step.get().wrapping_add(1);
-        self.step.set(step);
+        let stamp = self.stamp.get().next(self.first.get());
+        self.set_stamp(if calm { stamp } else { stamp.raising() });
         self.task.set(Some(task));
-        self.calm.set(calm);
-        step
+        stamp.step()
+    }
+
+    #[inline]
+    fn set_stamp(&self, stamp: Stamp) {
+        self.stamp.set(stamp);
+        now::set_stamp(stamp);
+    }
+
+    /// Which step this is.
+    #[inline]
+    pub(crate) fn step(&self) -> u32 {
+        self.stamp.get().step()
+    }
+
+    /// Whether a step is running that has no request to deliver, in the task or in a `wait_for` of it.
+    #[inline]
+    pub(crate) fn is_calm(&self) -> bool {
+        self.stamp.get().is_calm()
+    }
+
+    /// A request is to be delivered in the step that is running.
+    pub(crate) fn raise(&self) {
+        self.set_stamp(self.stamp.get().raising());
+    }
+
+    /// Whether it is this loop's step in which a bare yield began.
+    pub(crate) fn is_home_of(&self, since: Stamp) -> bool {
+        self.stamp.get().is_beside(since)
+    }
+
+    /// Whether a bare yield of this loop began in the step that is running.
+    pub(crate) fn is_since(&self, since: Stamp) -> bool {
+        self.stamp.get().calm() == since
     }
 
     /// No task is running any more.
     pub(crate) fn leave_step(&self) {
         self.task.set(None);
-        self.scope.set(None);
         self.undrawn.set(0);
-        self.calm.set(false);
         self.asked.set(0);
-        self.yields.set(0);
+        self.stamp.set(self.stamp.get().raising());
+        debug_assert!(self.scope.get().is_none(), "every poll of a scope was left");
+        now::leave_step();
+    }
+
+    /// The innermost `wait_for` that is being polled.
+    #[inline]
+    pub(crate) fn scope(&self) -> Option<WaiterKey> {
+        self.scope.get()
+    }
+
+    pub(crate) fn set_scope(&self, scope: Option<WaiterKey>) {
+        self.scope.set(scope);
+        now::set_waker(match scope {
+            None => self.waker.get(),
+            Some(_) => NOBODYS,
+        });
+    }
+
+    /// Steps are polled with this waker from now on.
+    pub(crate) fn set_waker(&self, waker: *const ()) {
+        self.waker.set(waker);
+        now::set_waker(waker);
+    }
+
+    /// No steps are polled with this loop's waker any more.
+    pub(crate) fn forget_waker(&self) {
+        now::forget_waker(self.waker.replace(NOBODYS));
     }
 
     /// Whether this step began with a request to deliver.
     pub(crate) fn is_raising(&self) -> bool {
-        self.task.get().is_some() && !self.calm.get()
+        self.task.get().is_some() && !self.is_calm()
     }
 
     /// Whether it is this task whose step is running.
@@ -86,13 +153,7 @@ impl Here {
     /// the same.
     #[inline]
     pub(crate) fn is_plain(&self, waker: &Waker) -> bool {
-        self.may_yield(waker) && self.undrawn.get() == 0
-    }
-
-    /// The same for a bare yield, which needs no scope to be drawn.
-    #[inline]
-    pub(crate) fn may_yield(&self, waker: &Waker) -> bool {
-        !self.keeps(waker) && self.scope.get().is_none()
+        !self.keeps(waker) && self.scope.get().is_none() && self.undrawn.get() == 0
     }
 
     /// Takes the number of a timer, which is its place among equal deadlines.
@@ -119,24 +180,10 @@ impl Here {
         undrawn > 0
     }
 
-    /// A bare yield begins: when this step is over, the task's next one is queued. Returns the step that it began in.
-    #[inline]
-    pub(crate) fn begin_yield(&self) -> u32 {
-        self.yields.set(self.yields.get() + 1);
-        self.step.get()
-    }
-
-    /// Whether a bare yield that began in some step is over, as far as one can see: there may be a request to raise.
-    #[inline]
-    pub(crate) fn has_yielded(&self, since: u32) -> bool {
-        since != self.step.get() && self.calm.get()
-    }
-
-    /// A bare yield is dropped. If that is in the step that it began in, it leaves nothing behind.
-    #[inline]
-    pub(crate) fn forget_yield(&self, since: u32) {
-        if since == self.step.get() && self.task.get().is_some() {
-            self.yields.set(self.yields.get() - 1);
+    /// A bare yield that has a waiter, and began in some step, is dropped.
+    pub(crate) fn forget_yield(&self, step: u32) {
+        if step == self.step() && self.task.get().is_some() {
+            now::forget_yield(self.stamp.get().calm());
         }
     }
 }

@@ -16,6 +16,7 @@ mod embed;
 pub(crate) mod here;
 pub(crate) mod journal;
 pub(crate) mod key;
+pub(crate) mod now;
 pub(crate) mod ready;
 pub(crate) mod record;
 pub(crate) mod state;
@@ -30,7 +31,6 @@ use std::{
     future::Future,
     mem::{self, ManuallyDrop},
     pin::Pin,
-    ptr,
     rc::Rc,
     sync::Arc,
     task::{Context, Waker},
@@ -495,6 +495,7 @@ impl Drop for Running<'_> {
         if std::thread::panicking() {
             self.0.drop_all_tasks();
         }
+        self.0.here.forget_waker();
         // The loop is its owner's: this reference is not the last.
         CURRENT.with(|current| current.take());
     }
@@ -801,7 +802,7 @@ impl Loop {
                 }
                 Next::StepWith(task, waker) => {
                     let ending = stepping.step_with(&waker);
-                    self.open(|state| state.here.waker.set(stepping.spare.waker.data()));
+                    self.here.set_waker(stepping.spare.waker.data());
                     self.end_step(task, ending, stepping);
                 }
                 Next::Unsettled(task) => self.end_step(task, None, stepping),
@@ -821,7 +822,7 @@ impl Loop {
         let given_out = mem::replace(spare, Spare::new(&self.inbox));
         self.open(|state| {
             state.adopt_waker(task, &given_out.task);
-            state.here.waker.set(spare.waker.data());
+            state.here.set_waker(spare.waker.data());
         });
     }
 
@@ -924,8 +925,11 @@ impl Loop {
     fn drop_all_tasks(&self) {
         // After a panic a step is still running, as far as the state knows.
         let panicked = self.here.task.get();
-        self.here.leave_step();
-        self.here.waker.set(ptr::null());
+        // Else it may be another loop whose step is running.
+        if panicked.is_some() {
+            self.here.leave_step();
+        }
+        self.here.forget_waker();
         loop {
             let left = self.open(|state| state.in_order_of_creation());
             if left.is_empty() {

@@ -126,7 +126,7 @@ impl State {
     /// Begins a turn with what is ready, unless timers are set: then one has to know the time, and begin with
     /// [`begin_turn_at`](Self::begin_turn_at). Says whether it did.
     pub(crate) fn begin_turn(&mut self, own_waker: *const ()) -> bool {
-        self.here.waker.set(own_waker);
+        self.here.set_waker(own_waker);
         self.announces = false;
         let begun = self.wheel.is_empty();
         if begun {

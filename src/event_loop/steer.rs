@@ -39,7 +39,7 @@ impl Loop {
 
     /// Makes the loop as good as new, if nothing has outlived its last run. Says whether it did.
     pub(crate) fn begin_anew(self: &Rc<Self>) -> bool {
-        // Whatever waits has a reference, a bare yield too, of which the state knows nothing.
+        // Whatever waits has a reference, but for a bare yield: see [`Here::begin_anew`](super::here::Here::begin_anew).
         Rc::strong_count(self) == 1 && self.clock.rewind() && self.open(State::begin_anew)
     }
 }
@@ -107,8 +107,7 @@ impl State {
 
     fn begin_anew(&mut self) -> bool {
         self.created = 0;
-        self.here.step.set(0);
-        self.here.timers.set(0);
+        self.here.begin_anew();
         self.tasks.is_empty()
             && self.others.is_empty()
             && self.queues.is_empty()

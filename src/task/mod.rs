@@ -38,6 +38,7 @@ use crate::{
     event_loop::{
         Loop, TaskWaker,
         key::{TaskKey, WaiterKey},
+        now::Stamp,
     },
     waiter::Settled,
 };
@@ -83,7 +84,7 @@ pub(crate) enum Awaiting {
     Nothing,
     Task(WaiterKey),
     /// By the task itself, since this step: an error, as it was then, that is raised in the next.
-    Itself(u32, Box<Error>),
+    Itself(Stamp, Box<Error>),
 }
 
 impl<T> Task<T> {

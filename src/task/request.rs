@@ -12,7 +12,7 @@
 
 use super::slot::{ASKED, DONE, DOOMED, QUEUED, RAISING, REQUESTED, UNSEEN, VISITED};
 use crate::{
-    event_loop::{Cause, key::TaskKey, state::State},
+    event_loop::{Cause, key::TaskKey, now, state::State},
     trace::Requester,
 };
 
@@ -95,7 +95,7 @@ impl State {
             self.queue_step(key, Cause::Request);
         } else if !inner.is_empty() {
             self.slot_mut(key).flags.clear(REQUESTED);
-        } else if self.here.yields.get() > 0 {
+        } else if now::yields() > 0 {
             // Its step is queued, and begins by raising the request.
         } else if self.slot(key).flags.has(RAISING) {
             return true;

@@ -312,10 +312,10 @@ impl State {
         match self.here.task.get() {
             None => Join::Refused(Error::no_running_loop()),
             Some(current) if current == key => {
-                self.yield_now();
+                let since = self.yield_now().expect("a task is running");
                 let refusal = format!("{AWAITS_ITSELF} {}", self.describe_task(key));
                 let refusal = Box::new(Error::Runtime(refusal.into()));
-                Join::Waiting(Awaiting::Itself(self.here.step.get(), refusal))
+                Join::Waiting(Awaiting::Itself(since, refusal))
             }
             Some(_) => {
                 let waiter = self.next_waiter(waker).expect("a task is running");

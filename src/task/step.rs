@@ -15,6 +15,7 @@ use crate::{
     event_loop::{
         Cause, Handle,
         key::TaskKey,
+        now,
         state::{Errand, State},
     },
     trace::{EventKind, Finish},
@@ -190,7 +191,7 @@ impl State {
             return Some(Next::Step(key));
         };
         let adopted = Waker::from(adopted);
-        self.here.waker.set(adopted.data());
+        self.here.set_waker(adopted.data());
         Some(Next::StepWith(key, adopted))
     }
 
@@ -213,7 +214,7 @@ impl State {
         if slot.flags.has(REQUESTED.or(RAISING).or(ASKED).or(TRACED)) {
             return false;
         }
-        if self.here.yields.take() > 0 && !slot.flags.has(QUEUED) {
+        if now::take_yields() && !slot.flags.has(QUEUED) {
             slot.flags.set(QUEUED);
             self.ready.push(Handle::Step(key));
         }
@@ -290,7 +291,7 @@ impl State {
             None if self.end_request(key) => return After::Abandon,
             None => {
                 self.slot_mut(key).body = body.take();
-                if self.here.yields.get() > 0 {
+                if now::yields() > 0 {
                     self.queue_step(key, Cause::Yield);
                 }
             }

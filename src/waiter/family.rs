@@ -53,7 +53,7 @@ impl State {
             scope: None,
             younger,
             older: None,
-            polled: self.here.step.get(),
+            polled: self.here.step(),
             foreign: None,
         });
         match waiter.kind {
@@ -141,7 +141,7 @@ impl State {
 
     /// Moves a waiter to the task and the scope that poll it now: its future has wandered.
     pub(crate) fn move_here(&mut self, key: WaiterKey) {
-        self.move_to(key, self.here.task.get(), self.here.scope.get());
+        self.move_to(key, self.here.task.get(), self.here.scope());
     }
 
     pub(crate) fn move_to(

@@ -42,6 +42,7 @@ use crate::{
     event_loop::{
         Cause, Loop,
         key::{Lodging, QueueKey, TaskKey, TimerKey, WaiterKey, WakerKey},
+        now::Stamp,
         state::{Errand, State},
     },
     scope::Scope,
@@ -115,8 +116,16 @@ impl Loop {
         polled
     }
 
+    /// Polls a bare yield of the loop that is running, if it began there.
+    pub(crate) fn poll_yield_here(since: Stamp) -> Poll<Settled> {
+        match Self::current_if(|running| running.here.is_home_of(since)) {
+            Some(home) => home.poll_yield(since),
+            None => Poll::Ready(Settled::NoLoop),
+        }
+    }
+
     /// Polls a bare yield, which goes on in the next step, or raises there.
-    pub(crate) fn poll_yield(&self, since: u32) -> Poll<Settled> {
+    pub(crate) fn poll_yield(&self, since: Stamp) -> Poll<Settled> {
         match self.look(|state| state.yielded(since)) {
             Some(polled) => polled,
             None => {
@@ -328,7 +337,7 @@ impl State {
 
     /// Makes a waiter in the scope that is being polled.
     fn insert_other(&mut self, key: WaiterKey, waiter: Waiter) {
-        let (task, scope) = (self.here.task.get(), self.here.scope.get());
+        let (task, scope) = (self.here.task.get(), self.here.scope());
         let older = self.adopt(key, task, scope);
         self.others.insert(Other {
             waiter,
@@ -336,7 +345,7 @@ impl State {
             scope,
             younger: None,
             older,
-            polled: self.here.step.get(),
+            polled: self.here.step(),
             foreign: None,
         });
     }
@@ -501,7 +510,7 @@ impl State {
     #[inline]
     fn take_woken(&mut self, key: WaiterKey) -> Option<Waiter> {
         match key.lodging() {
-            Lodging::Own(task) if self.here.calm.get() => self.tasks[task.index()].take_woken(key),
+            Lodging::Own(task) if self.here.is_calm() => self.tasks[task.index()].take_woken(key),
             _ => None,
         }
     }
@@ -540,7 +549,7 @@ impl State {
         let settled = match wake {
             Wake::Pending => {
                 self.draw_scopes();
-                let scope = self.here.scope.get();
+                let scope = self.here.scope();
                 if let Lodging::Own(task) = key.lodging() {
                     if task == current && self.here.is_plain(waker) {
                         return Poll::Pending;
@@ -569,7 +578,7 @@ impl State {
 
     /// A waiter is polled in this step. Says whether it was pending before.
     fn mark_polled(&mut self, key: WaiterKey) -> bool {
-        let step = self.here.step.get();
+        let step = self.here.step();
         match key.lodging() {
             Lodging::Own(task) => {
                 let is_running = self.here.is(task);

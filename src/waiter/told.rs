@@ -6,6 +6,7 @@ use super::{Kind, Settled, Waiter, Wake, queue::Named};
 use crate::{
     event_loop::{
         key::{Lodging, TaskKey, WaiterKey},
+        now::{self, Stamp},
         state::State,
     },
     task::{Flags, POLLED, RAISING, REQUESTED, YIELDED_INSIDE, YIELDING},
@@ -50,10 +51,10 @@ impl Waits {
 impl State {
     /// A bare yield begins: when this step is over, the task's next one is queued. Returns the step it was in.
     #[inline]
-    pub(crate) fn yield_now(&mut self) -> Option<u32> {
+    pub(crate) fn yield_now(&mut self) -> Option<Stamp> {
         self.here.task.get()?;
         self.mark_yielding();
-        Some(self.here.begin_yield())
+        Some(now::begin_any_yield())
     }
 
     /// A bare yield begins that was polled with a combinator's waker, which is woken when the next step begins.
@@ -70,7 +71,7 @@ impl State {
 
     /// Has the scopes around know that something in them yields.
     fn mark_yielding(&mut self) {
-        let mut scope = self.here.scope.get();
+        let mut scope = self.here.scope();
         while let Some(key) = scope {
             self.scope_flags(key).set(YIELDING);
             scope = self.other(key).scope;
@@ -79,11 +80,11 @@ impl State {
 
     /// How a bare yield stands that began in an earlier step, or in this one. `None` if there is a request to raise.
     #[inline]
-    pub(super) fn yielded(&self, since: u32) -> Option<Poll<Settled>> {
+    pub(super) fn yielded(&self, since: Stamp) -> Option<Poll<Settled>> {
         match self.here.task.get() {
             // Else it is another executor, or a loop that has ended.
             None => Some(Poll::Ready(Settled::NoLoop)),
-            Some(_) if since == self.here.step.get() => Some(Poll::Pending),
+            Some(_) if self.here.is_since(since) => Some(Poll::Pending),
             Some(_) if self.here.is_raising() && self.raises() => None,
             Some(_) => Some(Poll::Ready(Settled::Woken)),
         }
@@ -100,7 +101,7 @@ impl State {
             return;
         }
         self.write_current(EventKind::CancelDelivered);
-        let mut scope = self.here.scope.get();
+        let mut scope = self.here.scope();
         while let Some(key) = scope {
             settle_request(self.scope_flags(key));
             scope = self.other(key).scope;
@@ -112,7 +113,7 @@ impl State {
 
     /// The flags of the scopes around what is being polled, innermost first, and of the task.
     fn boundaries(&self) -> impl Iterator<Item = Flags> {
-        let mut scope = self.here.scope.get();
+        let mut scope = self.here.scope();
         let scopes = std::iter::from_fn(move || {
             let drawn = self.other(scope?);
             scope = drawn.scope;

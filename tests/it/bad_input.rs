@@ -5,7 +5,15 @@ use soloop::{
     Barrier, BoundedSemaphore, Condition, Error, Event, EventLoop, Lock, Result, Semaphore,
     create_task, current_task, sleep, wait_for,
 };
-use std::{cell::Cell, fmt::Debug, future::Future, panic, pin::Pin, time::Duration};
+use std::{
+    cell::Cell,
+    fmt::Debug,
+    future::Future,
+    panic,
+    pin::{Pin, pin},
+    task::{Context, Waker},
+    time::Duration,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -280,6 +288,16 @@ mod outside_any_loop {
         assert_eq!(raised(block_on(wait_for(sleep(SECOND), None))), refused);
     }
 
+    /// Whose waker points to nothing, as a loop's does that does not run.
+    #[test]
+    fn sleeps_that_nobody_will_wake_are_refused() {
+        for delay in [Duration::ZERO, SECOND] {
+            let polled = pin!(sleep(delay)).poll(&mut Context::from_waker(Waker::noop()));
+            let refused = r#"Ready(Err(Runtime("no running event loop")))"#;
+            assert_eq!(format!("{polled:?}"), refused);
+        }
+    }
+
     #[test]
     fn what_need_not_suspend_works_on_another_executor() {
         let (lock, event, condition) = (Lock::new(), Event::new(), Condition::new());
@@ -337,6 +355,8 @@ mod after_its_loop_has_ended {
             let refused = raised(block_on(begun(Box::pin(sleep(delay)))));
             assert_eq!(refused, "RuntimeError: no running event loop");
         }
+        let elsewhere = raised(run(begun(Box::pin(sleep(Duration::ZERO)))));
+        assert_eq!(elsewhere, "RuntimeError: no running event loop");
         let timed = wait_for(sleep(SECOND), SECOND);
         assert_eq!(
             raised(block_on(begun(Box::pin(timed)))),

@@ -3,12 +3,12 @@
 //! The traces are what CPython prints for the same program, unless the name says that two clocks or threads are involved.
 
 use crate::kit::*;
-use futures::channel::oneshot;
+use futures::{channel::oneshot, poll};
 use soloop::{
-    Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, create_task, sleep, time,
-    wait_for,
+    Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Turn, create_task, sleep,
+    time, wait_for,
 };
-use std::{thread, time::Duration};
+use std::{pin::pin, thread, time::Duration};
 
 async fn nap_and_note(name: &str, n: u64) -> Result<()> {
     nap(n).await?;
@@ -657,6 +657,23 @@ fn a_run_inside_a_run_is_refused() {
     });
     let refused = "RuntimeError: run() cannot be called from a running event loop";
     assert_eq!(trace, format!("{refused} {refused} unharmed"));
+}
+
+/// A step is the thread's, and the other loop's tasks are dropped outside any of theirs.
+#[test]
+fn a_loop_that_is_dropped_in_a_step_of_another_leaves_that_step_as_it_is() {
+    let mut other = EventLoop::with_virtual_clock();
+    drop(other.create_task(nap(9)));
+    assert!(matches!(other.turn(), Turn::SleepUntil(_)));
+    let trace = trace_of(async {
+        create_task(thrice("a"));
+        let mut before = pin!(sleep(Duration::ZERO));
+        assert!(poll!(before.as_mut()).is_pending());
+        drop(other);
+        before.await?;
+        thrice("b").await
+    });
+    assert_eq!(trace, "a1 b1 a2 b2 a3 b3");
 }
 
 #[test]
