@@ -220,9 +220,13 @@ pub fn wait_for<T>(
 ) -> impl Future<Output = Result<T>> {
     WaitFor {
         coroutine: Some(coro),
-        limit: match timeout.into() {
-            Some(timeout) => Limit::Unpolled(timeout),
-            None => Limit::None,
+        limited: Limited {
+            home: None,
+            limit: match timeout.into() {
+                None => Limit::None,
+                Some(Duration::ZERO) => Limit::AtOnce,
+                Some(timeout) => Limit::Unpolled(timeout),
+            },
         },
     }
 }
@@ -233,22 +237,31 @@ pin_project! {
         // In this order: a coroutine is dropped inside its limit.
         #[pin]
         coroutine: Option<F>,
-        limit: Limit,
+        limited: Limited,
     }
+}
+
+/// A limit, and where it holds. Given up when dropped.
+struct Limited {
+    /// The loop, once there is something in it to give up.
+    home: Option<Rc<Loop>>,
+    limit: Limit,
 }
 
 /// How long a `wait_for` may take.
 // A place of its own for the kind: see `Stage`.
 #[repr(u32)]
 enum Limit {
-    /// So long, from the first poll on.
+    /// So long, from the first poll on, and longer than not at all.
     Unpolled(Duration),
     /// For ever.
     None,
+    /// Not at all.
+    AtOnce,
     /// Until a deadline: its boundary in the task.
     Scope(Boundary),
-    /// Not at all, and asyncio takes these hops to say so.
-    Zero(Waiting),
+    /// Its time is over, and asyncio takes the hops of this waiter to say so.
+    Refused(WaiterKey),
     Over,
 }
 
@@ -257,10 +270,8 @@ impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
-        match self.limit {
-            Limit::Unpolled(timeout) if !timeout.is_zero() || is_task::<F, T>() => {
-                self.poll_first(timeout, cx)
-            }
+        match self.limited.limit {
+            Limit::Unpolled(timeout) => self.poll_first(Some(timeout), cx),
             _ => self.poll_otherwise(cx),
         }
     }
@@ -269,81 +280,107 @@ impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
 const ENDED: &str = "`wait_for` polled again after its end";
 
 impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
-    /// The first poll under a limit. Most of what is ever polled so is ready at once, and then that is all there is to it.
+    /// The first poll under a limit: without a timeout, its time is over. Most of what is ever polled so is ready at once, and then
+    /// that is all there is to it; a scope is begun only if it is not.
     #[inline]
     fn poll_first(
         mut self: Pin<&mut Self>,
-        timeout: Duration,
+        timeout: Option<Duration>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<T>> {
-        let this = self.as_mut().project();
-        let Some(boundary) = this.limit.begin(timeout) else {
-            let result = self.as_mut().poll_outside(timeout, cx);
-            return self.end(result);
+        let Some(home) = Loop::current_if(|running| running.here.task.get().is_some()) else {
+            return self.poll_outside(timeout, cx);
         };
-        let inside = boundary.inside();
-        let result = match this.coroutine.as_pin_mut().expect(ENDED).poll(cx) {
+        let yields = now::yields();
+        let begun = Boundary::begin(&home, timeout);
+        let undrawn = Undrawn::enter(&home);
+        let mut this = self.as_mut().project();
+        let polled = this.coroutine.as_mut().as_pin_mut().expect(ENDED).poll(cx);
+        match polled {
             Poll::Ready(result) => {
-                drop(inside);
-                result
+                if undrawn.leave() {
+                    this.coroutine.set(None);
+                    this.limited.limit = Limit::Over;
+                    return Poll::Ready(result);
+                }
+                let (home, boundary) = this.limited.begin(home, begun);
+                boundary.leave_drawn(home);
+                self.end(result)
             }
             Poll::Pending => {
-                let verdict = inside.stay(cx);
-                debug_assert_eq!(verdict, Verdict::Pending, "nobody has struck it yet");
-                return Poll::Pending;
+                mem::forget(undrawn);
+                let (home, boundary) = this.limited.begin(home, begun);
+                if !boundary.spare(home, yields, cx.waker()) {
+                    let verdict = boundary.stay(home, cx);
+                    debug_assert_eq!(verdict, Verdict::Pending, "nobody has struck it yet");
+                }
+                Poll::Pending
             }
-        };
-        self.end(result)
+        }
     }
 
     /// Any other poll: a later one, or one with no limit or no time.
     fn poll_otherwise(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut this = self.as_mut().project();
-        if let Limit::Unpolled(_) = this.limit {
-            // It never begins.
-            this.coroutine.set(None);
-            match refuse_to_start(cx) {
-                Ok(waiting) => *this.limit = Limit::Zero(waiting),
-                Err(error) => return self.end(Err(error)),
-            }
-        }
         let coroutine = this.coroutine.as_mut().as_pin_mut();
-        let result = match this.limit {
-            Limit::Scope(boundary) => {
+        let result = match (&mut this.limited.limit, &this.limited.home) {
+            (Limit::Scope(boundary), Some(home)) => {
                 let coroutine = coroutine.expect(ENDED);
-                if !boundary.enter() {
+                if !boundary.enter(home) {
                     return self.end(Err(Error::no_running_loop()));
                 }
-                let inside = boundary.inside();
+                let inside = Inside {
+                    home,
+                    boundary: Some(boundary),
+                };
                 match coroutine.poll(cx) {
                     Poll::Ready(result) => {
-                        drop(inside);
+                        if inside.leave() {
+                            this.coroutine.set(None);
+                            // There is nothing in it.
+                            this.limited.home = None;
+                            return Poll::Ready(result);
+                        }
                         result
                     }
                     Poll::Pending if inside.stay(cx) == Verdict::Abandon => Err(Error::Cancelled),
                     Poll::Pending => return Poll::Pending,
                 }
             }
-            Limit::None => ready!(coroutine.expect(ENDED).poll(cx)),
-            Limit::Zero(waiting) => {
-                let refused = ready!(Pin::new(waiting).poll(cx));
-                refused.and(Err(Error::Timeout))
+            (Limit::Refused(waiter), Some(home)) => {
+                let settled = ready!(home.poll_waiter(waiter, cx));
+                if settled.is_gone() {
+                    this.limited.home = None;
+                }
+                settled.result().and(Err(Error::Timeout))
             }
-            Limit::Unpolled(_) | Limit::Over => panic!("{ENDED}"),
+            (Limit::None, _) => ready!(coroutine.expect(ENDED).poll(cx)),
+            (Limit::AtOnce, _) => return self.poll_at_once(cx),
+            _ => panic!("{ENDED}"),
         };
         self.end(result)
+    }
+
+    /// The first poll with a timeout of zero.
+    #[inline(never)]
+    fn poll_at_once(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        if is_task::<F, T>() {
+            return self.poll_first(None, cx);
+        }
+        // It never begins.
+        let mut this = self.as_mut().project();
+        this.coroutine.set(None);
+        match this.limited.refuse(cx) {
+            Ok(()) => self.poll_otherwise(cx),
+            Err(error) => self.end(Err(error)),
+        }
     }
 
     #[inline]
     fn end(self: Pin<&mut Self>, result: Result<T>) -> Poll<Result<T>> {
         let mut this = self.project();
         this.coroutine.set(None);
-        let Limit::Scope(boundary) = this.limit else {
-            *this.limit = Limit::Over;
-            return Poll::Ready(result);
-        };
-        // What is left of it then is no more than the loop.
-        let is_over = boundary.close();
+        let is_over = this.limited.end();
         Poll::Ready(match result {
             Err(Error::Cancelled) if is_over => Err(Error::Timeout),
             result => result,
@@ -352,25 +389,19 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
 
     /// What need not wait works outside any loop, too.
     #[cold]
-    fn poll_outside(self: Pin<&mut Self>, timeout: Duration, cx: &mut Context<'_>) -> Result<T> {
-        let coroutine = self.project().coroutine.as_pin_mut().expect(ENDED);
-        if timeout.is_zero() {
-            return Err(Error::no_running_loop());
-        }
-        match coroutine.poll(cx) {
+    fn poll_outside(
+        mut self: Pin<&mut Self>,
+        timeout: Option<Duration>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<T>> {
+        let coroutine = self.as_mut().project().coroutine;
+        let coroutine = coroutine.as_pin_mut().expect(ENDED);
+        let polled = timeout.map_or(Poll::Pending, |_| coroutine.poll(cx));
+        self.end(match polled {
             Poll::Ready(result) => result,
             Poll::Pending => Err(Error::no_running_loop()),
-        }
+        })
     }
-}
-
-/// A timeout of zero.
-fn refuse_to_start(cx: &mut Context<'_>) -> Result<Waiting> {
-    let home = Loop::current().ok_or_else(Error::no_running_loop)?;
-    let waiter = home
-        .open(|state| state.refuse_to_start(cx.waker()))
-        .ok_or_else(Error::no_running_loop)?;
-    Ok(Waiting::new(home, waiter))
 }
 
 /// Whether a coroutine is a [`Task`], which `wait_for` with a timeout of zero cancels, where it starts nothing else.
@@ -382,47 +413,63 @@ fn is_task<F, T>() -> bool {
         || type_name::<F>() == type_name::<Pin<&mut Task<T>>>()
 }
 
-impl Limit {
-    /// Begins a scope, and the first poll in it. `None` if no task is running at all.
-    fn begin(&mut self, timeout: Duration) -> Option<&mut Boundary> {
-        let home = Loop::current()?;
-        let here = &home.here;
-        here.task.get()?;
-        let began = home.clock().moment();
-        let at_once = timeout.is_zero();
-        let others_before = if at_once || here.scope().is_some() {
-            home.look(|state| state.requests_to_new(at_once))
-        } else {
-            debug_assert_eq!(here.asked.get(), home.look(State::asked_here));
-            here.asked.get()
-        };
-        here.enter_undrawn();
-        let number = here.number_timer();
-        let boundary = Boundary {
-            home,
-            scope: None,
-            others_before,
-            unset: Some(Unset {
-                began,
-                timeout,
-                number,
-            }),
-            spared: false,
-            at_once,
-        };
-        // There was no more than the timeout, and nothing to drop.
-        mem::forget(mem::replace(self, Self::Scope(boundary)));
-        match self {
-            Self::Scope(boundary) => Some(boundary),
+impl Limited {
+    /// Begins a scope. It is not drawn yet.
+    #[inline]
+    fn begin(&mut self, home: Rc<Loop>, boundary: Boundary) -> (&Loop, &mut Boundary) {
+        debug_assert!(self.home.is_none(), "it is the first poll");
+        // Nothing has to be dropped here, and so nothing has to be called.
+        mem::forget(mem::replace(&mut self.home, Some(home)));
+        self.limit = Limit::Scope(boundary);
+        match (&self.home, &mut self.limit) {
+            (Some(home), Limit::Scope(boundary)) => (home, boundary),
             _ => unreachable!("it has just begun"),
+        }
+    }
+
+    /// A timeout of zero.
+    fn refuse(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        let home = Loop::current().ok_or_else(Error::no_running_loop)?;
+        let waiter = home
+            .open(|state| state.refuse_to_start(cx.waker()))
+            .ok_or_else(Error::no_running_loop)?;
+        self.limit = Limit::Refused(waiter);
+        self.home = Some(home);
+        Ok(())
+    }
+
+    /// Ends what there is in the loop. Says whether the time was over, and nobody else asked for a cancel meanwhile.
+    #[inline]
+    fn end(&mut self) -> bool {
+        self.home.is_some() && self.give_up()
+    }
+
+    #[inline(never)]
+    fn give_up(&mut self) -> bool {
+        let Some(home) = self.home.take() else {
+            return false;
+        };
+        match mem::replace(&mut self.limit, Limit::Over) {
+            Limit::Scope(boundary) => boundary.close(&home),
+            Limit::Refused(waiter) => {
+                home.open(|state| state.remove(waiter));
+                false
+            }
+            _ => unreachable!("no other limit is known to a loop"),
         }
     }
 }
 
-/// A scope, from the side of the `wait_for` that drew it. Closed when dropped.
+impl Drop for Limited {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A scope, from the side of the `wait_for` that drew it.
 struct Boundary {
-    home: Rc<Loop>,
-    /// `None` until the coroutine is pending, and once the scope is closed.
+    /// `None` until the coroutine is pending.
     scope: Option<WaiterKey>,
     /// How many requests to cancel there were when it was drawn, as far as they may be disregarded.
     others_before: i32,
@@ -443,48 +490,54 @@ struct Unset {
 }
 
 impl Boundary {
-    /// Begins another poll of what is inside. Says whether any task is running at all.
     #[inline]
-    fn enter(&self) -> bool {
-        match self.scope {
-            Some(scope) => self.enter_drawn(scope),
-            None => self.home.here.enter_undrawn(),
+    fn begin(home: &Loop, timeout: Option<Duration>) -> Self {
+        let (here, at_once) = (&home.here, timeout.is_none());
+        let began = home.clock().moment();
+        let others_before = if at_once || here.scope().is_some() {
+            home.look(|state| state.requests_to_new(at_once))
+        } else {
+            debug_assert_eq!(here.asked.get(), home.look(State::asked_here));
+            here.asked.get()
+        };
+        Self {
+            scope: None,
+            others_before,
+            unset: Some(Unset {
+                began,
+                timeout: timeout.unwrap_or_default(),
+                number: here.number_timer(),
+            }),
+            spared: false,
+            at_once,
         }
     }
 
-    #[inline(never)]
-    fn enter_drawn(&self, scope: WaiterKey) -> bool {
-        self.home.open(|state| state.enter_scope(scope))
-    }
-
+    /// Begins another poll of what is inside. Says whether any task is running at all.
     #[inline]
-    fn inside(&mut self) -> Inside<'_> {
-        Inside {
-            yields: now::yields(),
-            boundary: Some(self),
+    fn enter(&self, home: &Loop) -> bool {
+        match self.scope {
+            Some(scope) => home.open(|state| state.enter_scope(scope)),
+            None => home.here.enter_undrawn(),
         }
     }
 
     /// Leaves a coroutine that is pending with a bare yield, for the first time. Its next step is queued before its timer could
     /// be, so that there is no need of that yet. Unless the order may be another, or the host's clock goes on meanwhile.
-    fn spare(&mut self, yields_before: u32, waker: &Waker) -> bool {
-        let here = &self.home.here;
-        let spares = self.scope.is_none()
-            && !self.spared
-            && !self.at_once
+    #[inline]
+    fn spare(&mut self, home: &Loop, yields_before: u32, waker: &Waker) -> bool {
+        self.spared = !self.at_once
             && now::yields() > yields_before
-            && !here.keeps(waker)
-            && !here.observed.get()
-            && !self.home.clock().is_hosts()
-            && here.forget_scope();
-        self.spared |= spares;
-        spares
+            && !home.here.keeps(waker)
+            && !home.here.observed.get()
+            && !home.clock().is_hosts()
+            && home.here.forget_scope();
+        self.spared
     }
 
     /// The coroutine is pending: leaves it, and has a combinator's waker kept. The timer runs from the first time on.
-    fn stay(&mut self, cx: &mut Context<'_>) -> Verdict {
+    fn stay(&mut self, home: &Loop, cx: &mut Context<'_>) -> Verdict {
         let Self {
-            home,
             scope,
             unset,
             at_once,
@@ -529,62 +582,83 @@ impl Boundary {
         verdict
     }
 
-    /// The coroutine has ended, or panicked: leaves it.
+    /// The coroutine has ended, or panicked: leaves it. Says whether it need not be drawn.
     #[inline]
-    fn leave(&mut self) {
-        if self.scope.is_some() || !self.home.here.forget_scope() {
-            self.leave_drawn();
+    fn leave(&mut self, home: &Loop) -> bool {
+        let is_undrawn = self.scope.is_none() && home.here.forget_scope();
+        if !is_undrawn {
+            self.leave_drawn(home);
         }
+        is_undrawn
     }
 
-    fn leave_drawn(&mut self) {
-        let scope = &mut self.scope;
-        self.home.open(|state| {
-            let scope = *scope.get_or_insert_with(|| state.scope_begun());
+    fn leave_drawn(&mut self, home: &Loop) {
+        home.open(|state| {
+            let scope = *self.scope.get_or_insert_with(|| state.scope_begun());
             state.leave_scope(scope, false);
         });
     }
 
     /// Closes the scope. Says whether its time was over, and nobody else asked for a cancel meanwhile.
-    #[inline]
-    fn close(&mut self) -> bool {
-        match self.scope.take() {
-            None => false,
-            Some(scope) => self.close_drawn(scope),
-        }
-    }
-
-    fn close_drawn(&self, scope: WaiterKey) -> bool {
+    fn close(&self, home: &Loop) -> bool {
         // What was done at once is what it is.
         let over = self.at_once && self.unset.is_none();
-        self.home
-            .open(|state| state.close_scope(scope, self.others_before, over))
+        self.scope.is_some_and(|scope| {
+            home.open(|state| state.close_scope(scope, self.others_before, over))
+        })
     }
 }
 
-impl Drop for Boundary {
+/// While a scope's coroutine is polled for the first time, and nothing is written down of the scope. A panic leaves it as well.
+struct Undrawn<'a>(&'a Loop);
+
+impl<'a> Undrawn<'a> {
     #[inline]
-    fn drop(&mut self) {
-        self.close();
+    fn enter(home: &'a Loop) -> Self {
+        home.here.undrawn.set(home.here.undrawn.get() + 1);
+        Self(home)
+    }
+
+    /// The coroutine has ended. Leaves it, unless something inside has waited: then it is drawn. Says whether it did.
+    #[inline]
+    fn leave(self) -> bool {
+        let home = self.0;
+        mem::forget(self);
+        home.here.forget_scope()
     }
 }
 
-/// While a scope's coroutine is being polled. A panic leaves it as well.
+impl Drop for Undrawn<'_> {
+    #[cold]
+    fn drop(&mut self) {
+        if !self.0.here.forget_scope() {
+            self.0.open(|state| {
+                let scope = state.scope_begun();
+                state.leave_scope(scope, false);
+                state.close_scope(scope, 0, false);
+            });
+        }
+    }
+}
+
+/// While a scope's coroutine is polled again. A panic leaves it as well.
 struct Inside<'a> {
+    home: &'a Loop,
     /// `None` once it is left.
     boundary: Option<&'a mut Boundary>,
-    /// How many bare yields had begun in this step before.
-    yields: u32,
 }
 
 impl Inside<'_> {
     #[inline]
+    fn leave(mut self) -> bool {
+        let boundary = self.boundary.take().expect("left once");
+        boundary.leave(self.home)
+    }
+
+    #[inline]
     fn stay(mut self, cx: &mut Context<'_>) -> Verdict {
         let boundary = self.boundary.take().expect("left once");
-        if boundary.spare(self.yields, cx.waker()) {
-            return Verdict::Pending;
-        }
-        boundary.stay(cx)
+        boundary.stay(self.home, cx)
     }
 }
 
@@ -592,7 +666,7 @@ impl Drop for Inside<'_> {
     #[inline]
     fn drop(&mut self) {
         if let Some(boundary) = &mut self.boundary {
-            boundary.leave();
+            boundary.leave(self.home);
         }
     }
 }

@@ -175,9 +175,11 @@ impl Here {
     /// Ends the poll of a scope that is not drawn. Says whether it is so.
     #[inline]
     pub(crate) fn forget_scope(&self) -> bool {
-        let undrawn = self.undrawn.get();
-        self.undrawn.set(undrawn.saturating_sub(1));
-        undrawn > 0
+        let less = self.undrawn.get().checked_sub(1);
+        if let Some(less) = less {
+            self.undrawn.set(less);
+        }
+        less.is_some()
     }
 
     /// A bare yield that has a waiter, and began in some step, is dropped.
