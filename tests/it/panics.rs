@@ -259,6 +259,29 @@ fn that_is_caught_inside_the_task_is_its_own_affair() {
     assert_eq!(trace, "true then ok bystander CancelledError other");
 }
 
+/// In its first poll, whether or not something in it waits already.
+#[test]
+fn that_is_caught_around_a_wait_for_leaves_no_limit() {
+    for waits in [false, true] {
+        let trace = trace_of(async move {
+            let limited = wait_for(
+                async move {
+                    let mut wait = Event::new().wait().boxed_local();
+                    if waits {
+                        start(&mut wait).await;
+                    }
+                    bug::<Result<()>>()
+                },
+                secs(1),
+            );
+            note(AssertUnwindSafe(limited).catch_unwind().await.is_err());
+            tell("nap", nap(3)).await?;
+            tell("limited", wait_for(nap(3), secs(1))).await
+        });
+        assert_eq!(trace, "true nap ok limited TimeoutError", "{waits}");
+    }
+}
+
 #[test]
 fn leaves_the_primitives_as_the_drops_leave_them() -> Result<()> {
     let mut event_loop = EventLoop::with_virtual_clock();
