@@ -56,7 +56,10 @@ use crate::{
 /// ```
 #[inline]
 pub fn sleep(delay: Duration) -> impl Future<Output = Result<()>> + 'static {
-    Sleep(Stage::Unpolled(delay))
+    Sleep(match delay {
+        Duration::ZERO => Stage::ToYield,
+        delay => Stage::ToSleep(delay),
+    })
 }
 
 #[must_use = "futures do nothing unless polled"]
@@ -65,7 +68,10 @@ struct Sleep(Stage);
 // The stage has a place of its own: among the bits that a `Duration` leaves free, it takes longer to read.
 #[repr(u32)]
 enum Stage {
-    Unpolled(Duration),
+    /// A bare yield that was not polled yet.
+    ToYield,
+    /// A sleep of some time, likewise.
+    ToSleep(Duration),
     Over,
     /// A bare yield of the running task, until another step than this.
     Yielding(Stamp),
@@ -85,7 +91,7 @@ impl Future for Sleep {
                 mem::forget(mem::replace(&mut self.0, Stage::Over));
                 return Poll::Ready(Ok(()));
             }
-            Stage::Unpolled(Duration::ZERO) => {
+            Stage::ToYield => {
                 if let Some(since) = now::begin_yield(cx.waker()) {
                     mem::forget(mem::replace(&mut self.0, Stage::Yielding(since)));
                     return Poll::Pending;
@@ -103,9 +109,10 @@ impl Sleep {
         let settled = ready!(match &mut self.0 {
             Stage::Asleep(home, waiter) => home.poll_sleeper(waiter, cx),
             Stage::Yielding(since) => Loop::poll_yield_here(*since),
-            Stage::Unpolled(delay) => {
+            Stage::ToYield => return self.begin(|home| home.begin_yield_inside(cx)),
+            Stage::ToSleep(delay) => {
                 let delay = *delay;
-                return self.begin(delay, cx);
+                return self.begin(|home| home.begin_sleep(delay, cx));
             }
             Stage::Over => panic!("`sleep` polled again after its end"),
         });
@@ -116,17 +123,8 @@ impl Sleep {
     }
 
     #[inline]
-    fn begin(&mut self, delay: Duration, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Some(home) = Loop::current() else {
-            return Poll::Ready(Err(Error::no_running_loop()));
-        };
-        let begun = match delay {
-            Duration::ZERO => home.begin_yield_inside(cx),
-            delay => home
-                .begin_sleep(delay, cx)
-                .map(|waiter| Stage::Asleep(home, waiter)),
-        };
-        let Some(begun) = begun else {
+    fn begin(&mut self, begin: impl FnOnce(Rc<Loop>) -> Option<Stage>) -> Poll<Result<()>> {
+        let Some(begun) = Loop::current().and_then(begin) else {
             return Poll::Ready(Err(Error::no_running_loop()));
         };
         mem::forget(mem::replace(&mut self.0, begun));
@@ -141,7 +139,7 @@ impl Stage {
         match self {
             Self::Yielding(since) => now::forget_yield(*since),
             Self::Asleep(home, waiter) => home.open(|state| state.end_sleep(*waiter)),
-            Self::Unpolled(_) | Self::Over => {}
+            Self::ToYield | Self::ToSleep(_) | Self::Over => {}
         }
     }
 }
@@ -170,7 +168,7 @@ impl Loop {
 
     /// Begins a sleep of the running task.
     #[inline]
-    fn begin_sleep(&self, delay: Duration, cx: &mut Context<'_>) -> Option<WaiterKey> {
+    fn begin_sleep(self: Rc<Self>, delay: Duration, cx: &mut Context<'_>) -> Option<Stage> {
         let deadline = self.now().saturating_add(delay);
         let mut keeps_waker = false;
         let waiter = self.open(|state| {
@@ -180,7 +178,7 @@ impl Loop {
         if keeps_waker {
             self.keep_waker(waiter, cx);
         }
-        Some(waiter)
+        Some(Stage::Asleep(self, waiter))
     }
 }
 
