@@ -417,7 +417,7 @@ impl Limited {
     fn begin(&mut self, home: Rc<Loop>, boundary: Boundary) -> (&Loop, &mut Boundary) {
         debug_assert!(self.home.is_none(), "it is the first poll");
         // Nothing has to be dropped here, and so nothing has to be called.
-        mem::forget(mem::replace(&mut self.home, Some(home)));
+        mem::forget(self.home.replace(home));
         self.limit = Limit::Scope(boundary);
         match (&self.home, &mut self.limit) {
             (Some(home), Limit::Scope(boundary)) => (home, boundary),

@@ -117,6 +117,16 @@ pub(super) fn awaits(task: u64) -> EventKind {
     }
 }
 
+pub(super) fn asked(by: Requester) -> EventKind {
+    CancelRequested { by }
+}
+
+pub(super) fn cancelled() -> EventKind {
+    Finished {
+        how: Finish::Cancelled,
+    }
+}
+
 pub(super) fn returns() -> EventKind {
     Finished {
         how: Finish::Returned,
@@ -168,9 +178,9 @@ pub(super) fn trouble() -> Timeline {
         .step(3, [(3, acquired("Lock 'db'"))], waits("Event-1"))
         .step(2, [(2, Note { text: "I <want> the \"db\"".into() })], waits("Lock 'db'"))
         .step(4, [], Finished { how: Finish::Raised("ValueError: no & no".into()) })
-        .step(1, [(2, CancelRequested { by: Requester::Task(1) }), (2, Woken { by: Some(1), through: Cause::Cancel })], awaits(2))
+        .step(1, [(2, asked(Requester::Task(1))), (2, Woken { by: Some(1), through: Cause::Cancel })], awaits(2))
         .turn()
-        .step(2, [(2, CancelDelivered)], Finished { how: Finish::Cancelled })
+        .step(2, [(2, CancelDelivered)], cancelled())
         .event(1, joined(2))
         .turn()
         .step(1, [], awaits(3))

@@ -651,11 +651,9 @@ Lock 'db'         ╞Task-3═════════════════�
 
     #[test]
     fn a_line_of_the_legend_is_filled_before_it_is_broken() {
-        let asked = CancelRequested {
-            by: Requester::Task(1),
-        };
+        let asks = (2, asked(Requester::Task(1)));
         let run = ByHand::default()
-            .step(1, [(1, acquired("Lock-1")), (2, asked)], returns())
+            .step(1, [(1, acquired("Lock-1")), asks], returns())
             .event(3, DROPPED)
             .event(None, Failed { text: "so".into() })
             .tasks(3);
@@ -664,16 +662,10 @@ Lock 'db'         ╞Task-3═════════════════�
 
     #[test]
     fn a_cancel_is_explained_where_it_is_asked_for_and_where_it_is_an_end() {
-        let asked = CancelRequested {
-            by: Requester::Task(1),
-        };
-        let ended = Finished {
-            how: Finish::Cancelled,
-        };
         let explained = |step: ByHand| legend(&step.tasks(2)).contains("× cancelled");
         let step = |events: Vec<_>, end| explained(ByHand::default().step(1, events, end));
-        assert!(step(vec![(2, asked)], Yielded));
-        assert!(step(vec![], ended));
+        assert!(step(vec![(2, asked(Requester::Task(1)))], Yielded));
+        assert!(step(vec![], cancelled()));
         assert!(!step(vec![], Yielded));
     }
 
@@ -683,10 +675,7 @@ Lock 'db'         ╞Task-3═════════════════�
         let created = ByHand::default().event(1, Spawned { by: None });
         let created = created.event(2, Spawned { by: None });
         let run = (0..50).fold(created, |run, _| run.step(1, [], Yielded));
-        let cancelled = Finished {
-            how: Finish::Cancelled,
-        };
-        let drawn = run.event(2, cancelled).tasks(2).to_string();
+        let drawn = run.event(2, cancelled()).tasks(2).to_string();
         let mut lanes = drawn.lines().filter(|line| line.starts_with("Task-2"));
         assert_eq!(lanes.next_back(), Some("Task-2 ░×"));
     }

@@ -431,12 +431,7 @@ mod tests {
             .step(2, [], returns())
             .event(1, joined(2))
             .event(2, released("Lock-1")) // by a destructor, as what follows
-            .event(
-                1,
-                CancelRequested {
-                    by: Requester::Task(2),
-                },
-            )
+            .event(1, asked(Requester::Task(2)))
             .event(3, Spawned { by: None })
             .tasks(3);
         assert_eq!(
@@ -507,18 +502,10 @@ mod tests {
 
     #[test]
     fn a_step_that_is_never_taken_has_a_column_all_the_same() {
-        let cancelled = Finished {
-            how: Finish::Cancelled,
-        };
         let run = ByHand::default()
             .event(1, Spawned { by: None })
-            .event(
-                1,
-                CancelRequested {
-                    by: Requester::Outside,
-                },
-            )
-            .event(1, cancelled)
+            .event(1, asked(Requester::Outside))
+            .event(1, cancelled())
             .tasks(1);
         assert_eq!(columns(&Layout::of(&run)), [(0, None, 2), (0, Some(1), 1)]);
     }

@@ -297,10 +297,8 @@ mod tests {
 
     #[test]
     fn what_a_task_does_to_itself_is_told_so() {
-        let asks = EventKind::CancelRequested {
-            by: Requester::Task(1),
-        };
-        let run = ByHand::default().step(1, [(1, asks)], EventKind::Yielded);
+        let asks = (1, asked(Requester::Task(1)));
+        let run = ByHand::default().step(1, [asks], EventKind::Yielded);
         let run = run.tasks(1);
         let layout = Layout::of(&run);
         assert_eq!(layout.tell(&layout.columns[0]), "cancels itself; yields");
@@ -308,21 +306,21 @@ mod tests {
 
     #[test]
     fn a_cancel_is_told_with_who_asked_for_it() {
-        let asked = |by, through| {
+        let told = |by, through| {
             let run = ByHand::default()
-                .event(2, EventKind::CancelRequested { by })
+                .event(2, asked(by))
                 .event(2, EventKind::Woken { by: None, through })
                 .tasks(2);
             Layout::of(&run).cause(1).expect("it is one")
         };
         assert_eq!(
             [
-                asked(Requester::Task(1), Cause::Cancel),
-                asked(Requester::Shutdown, Cause::Cancel),
-                asked(Requester::Timeout, Cause::Timeout),
-                asked(Requester::Timeout, Cause::Cancel),
-                asked(Requester::Explorer, Cause::Cancel),
-                asked(Requester::Outside, Cause::Cancel),
+                told(Requester::Task(1), Cause::Cancel),
+                told(Requester::Shutdown, Cause::Cancel),
+                told(Requester::Timeout, Cause::Timeout),
+                told(Requester::Timeout, Cause::Cancel),
+                told(Requester::Explorer, Cause::Cancel),
+                told(Requester::Outside, Cause::Cancel),
             ],
             [
                 "cancelled by Task-1",
@@ -337,9 +335,9 @@ mod tests {
 
     #[test]
     fn a_cancel_from_outside_is_told_where_it_comes() {
-        let by = Requester::Outside;
-        let run = ByHand::default().event(2, EventKind::CancelRequested { by });
-        let run = run.tasks(2);
+        let run = ByHand::default()
+            .event(2, asked(Requester::Outside))
+            .tasks(2);
         let layout = Layout::of(&run);
         assert_eq!(
             layout.deeds(&layout.columns[0]),
