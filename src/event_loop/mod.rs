@@ -43,7 +43,7 @@ use self::{
     clock::Clock,
     here::Here,
     key::TaskKey,
-    state::{Rest, State},
+    state::{Between, Rest, State},
     waker::Post,
 };
 pub use self::{
@@ -58,7 +58,7 @@ pub(crate) use self::{
 };
 use crate::{
     error::{Error, NESTED_RUN, NO_RUNNING_LOOP, Result},
-    task::{After, Coroutine, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed},
+    task::{After, Coroutine, Ending, Main, Next, Step, Task, TaskFailure, Unclaimed, Unusual},
 };
 
 /// Runs a coroutine in a fresh event loop and returns what it comes to.
@@ -336,9 +336,11 @@ impl Pilot for Fifo {
 
     fn turns(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
         home.begin_turn(stepping);
-        home.take_turns(stepping, |state, home| {
-            state.begin_next_turn(&home.inbox, &home.clock)
-        });
+        let between = Between {
+            inbox: &home.inbox,
+            clock: &home.clock,
+        };
+        home.take_turns(stepping, Some(between));
         Ok(())
     }
 }
@@ -477,8 +479,18 @@ fn step_of(
     let mut cx = Context::from_waker(waker);
     match body {
         Some(body) => body.as_mut().step(&mut cx),
-        None => main_of(main).step(&mut cx),
+        None => step_of_main(main, &mut cx),
     }
+}
+
+/// Main's step. Out of line, so that those of all others have nothing of it to load.
+#[cold]
+#[inline(never)]
+fn step_of_main(
+    main: &mut Option<Pin<&mut (dyn Step + '_)>>,
+    cx: &mut Context<'_>,
+) -> Option<Ending> {
+    main_of(main).step(cx)
 }
 
 fn main_of<'a, 'b>(
@@ -766,27 +778,20 @@ impl Loop {
 
     /// Runs the handles of this turn.
     pub(crate) fn take_turn(&self, stepping: &mut Stepping<'_, '_>) {
-        self.take_turns(stepping, |_, _| false);
+        self.take_turns(stepping, None);
     }
 
     /// Runs the handles of this turn, and of the next if that is found to begin with nothing but them, and so on.
-    #[inline]
-    fn take_turns(
-        &self,
-        stepping: &mut Stepping<'_, '_>,
-        begin_next: impl Fn(&mut State, &Self) -> bool,
-    ) {
+    fn take_turns(&self, stepping: &mut Stepping<'_, '_>, between: Option<Between<'_>>) {
         // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
         let mut pending = None;
         loop {
-            let step = self.open_quietly(|state| {
-                state.next_step(&mut pending, &mut stepping.body, |state| {
-                    begin_next(state, self)
-                })
-            });
-            let next = match step {
-                Some(task) => Next::Step(task),
-                None => self.open(|state| state.next(pending.take(), &mut stepping.body)),
+            let begun =
+                self.open_quietly(|state| state.next_step(pending, &mut stepping.body, between));
+            let next = match (begun, pending.take()) {
+                (Ok(task), _) => Next::Step(task),
+                (Err(Unusual::Suspension), Some(task)) => Next::Unsettled(task),
+                _ => self.open(|state| state.next(&mut stepping.body)),
             };
             match next {
                 Next::Step(task) => {
@@ -795,9 +800,14 @@ impl Loop {
                     if stepping.spare.is_cloned() {
                         self.give_out(task, &mut stepping.spare);
                     }
-                    match ending {
-                        None => pending = Some(task),
-                        ending => self.end_step(task, ending, stepping),
+                    let Some(ending) = ending else {
+                        pending = Some(task);
+                        continue;
+                    };
+                    // Told here, so that it need not be kept for what is called else.
+                    let has_returned = ending == Ending::Returned;
+                    if !has_returned || !self.finish_alone(task, stepping) {
+                        self.end_step(task, Some(ending), stepping);
                     }
                 }
                 Next::StepWith(task, waker) => {
@@ -826,20 +836,15 @@ impl Loop {
         });
     }
 
-    /// Sees to what comes of a step that did not simply leave its task suspended.
-    fn end_step(&self, task: TaskKey, ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
-        if !self.open_quietly(|state| state.finish_alone(task, ending, &mut stepping.body)) {
-            self.end_unusual_step(task, ending, stepping);
-        }
+    /// Ends a step that has returned, and its task with it, if that is all there is to it.
+    #[inline]
+    fn finish_alone(&self, task: TaskKey, stepping: &mut Stepping<'_, '_>) -> bool {
+        self.open_quietly(|state| state.finish_alone(task, &mut stepping.body))
     }
 
+    /// Sees to what comes of a step that did not simply leave its task suspended.
     #[inline(never)]
-    fn end_unusual_step(
-        &self,
-        task: TaskKey,
-        mut ending: Option<Ending>,
-        stepping: &mut Stepping<'_, '_>,
-    ) {
+    fn end_step(&self, task: TaskKey, mut ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
         if let Some(ending) = ending {
             if self.open(|state| state.finish(task, ending, &mut stepping.body)) {
                 if stepping.body.is_some() {

@@ -122,10 +122,10 @@ pub(crate) fn begin_any_yield() -> Stamp {
     NOW.with(Now::begin_yield)
 }
 
-/// Whether a bare yield began in the step that is about to end.
+/// The task's next step is queued, or begins at once: no bare yield has begun in that.
 #[inline]
-pub(crate) fn take_yields() -> bool {
-    NOW.with(|now| now.yields.take() > 0)
+pub(crate) fn forget_yields() {
+    NOW.with(|now| now.yields.set(0));
 }
 
 #[inline]

@@ -57,6 +57,13 @@ pub(crate) enum Rest {
     Stop,
 }
 
+/// What may come between two turns, but for the state itself.
+#[derive(Clone, Copy)]
+pub(crate) struct Between<'a> {
+    pub(crate) inbox: &'a Inbox,
+    pub(crate) clock: &'a Clock,
+}
+
 pub(crate) struct State {
     pub(crate) tasks: Arena<Slot>,
     /// Names that were set by hand; the others follow from the task's number.
@@ -135,24 +142,14 @@ impl State {
         begun
     }
 
-    /// Begins the next turn, if nothing comes between the two that would have to be looked at: nobody has rung, the loop does
-    /// not stop, no timer is set. Or the clock jumps, and then there is nothing to look at while no time goes by.
+    /// Whether the next turn may follow at once, as far as others have a say: nobody has rung, and the loop does not stop.
     #[inline]
-    pub(crate) fn begin_next_turn(&mut self, inbox: &Inbox, clock: &Clock) -> bool {
-        if self.stop_after.is_some() || inbox.is_rung() {
-            return false;
-        }
-        if !self.wheel.is_empty() {
-            return self.begin_next_timed_turn(clock);
-        }
-        let begins = !self.ready.is_empty();
-        if begins {
-            self.ready.begin_turn();
-        }
-        begins
+    pub(crate) fn may_go_on(&self, inbox: &Inbox) -> bool {
+        self.stop_after.is_none() && !inbox.is_rung()
     }
 
-    fn begin_next_timed_turn(&mut self, clock: &Clock) -> bool {
+    /// Begins the next turn though timers are set, if the clock jumps: then there is nothing to look at while no time goes by.
+    pub(crate) fn begin_next_timed_turn(&mut self, clock: &Clock) -> bool {
         if !clock.jumps() {
             return false;
         }

@@ -30,7 +30,7 @@ pub(crate) use self::{
         CANCELLED, DONE, Flags, MAIN, POLLED, QUEUED, RAISING, REQUESTED, STRUCK, Slot, TRACED,
         UNSEEN, YIELDED_INSIDE, YIELDING,
     },
-    step::{After, Next},
+    step::{After, Next, Unusual},
 };
 
 use crate::{

@@ -217,6 +217,13 @@ impl Slot {
         self.flags.set(STARTED);
         move_over(&mut self.body, body);
     }
+
+    /// The task takes another step with the coroutine still out of its slot.
+    #[inline]
+    pub(super) fn go_on(&mut self, step: u32) {
+        self.last_step = step;
+        self.flags.clear(POLLED);
+    }
 }
 
 impl State {

@@ -16,7 +16,8 @@ use crate::{
         Cause, Handle,
         key::TaskKey,
         now,
-        state::{Errand, State},
+        ready::Entry,
+        state::{Between, Errand, State},
     },
     trace::{EventKind, Finish},
     waiter::{Waits, Wake},
@@ -46,12 +47,21 @@ pub(crate) enum Next {
     StepWith(TaskKey, Waker),
     /// The end of a task that was cancelled before its first step: its coroutine is to be dropped.
     Discard(TaskKey),
-    /// Nothing yet: the step before has left a task pending, with a request to cancel to see to.
+    /// Nothing yet: the step before has left a task pending, with a request to cancel to see to, or no room to queue it.
     Unsettled(TaskKey),
     /// Nothing more: the handle has run.
     Nothing,
     /// Nothing: the turn is over.
     Over,
+}
+
+/// What keeps the next step from being begun as most are.
+#[derive(Debug)]
+pub(crate) enum Unusual {
+    /// The step before has left its task pending, and more than that is to be seen to: [`Next::Unsettled`].
+    Suspension,
+    /// What is next is for [`State::next`] to see.
+    Handle,
 }
 
 /// How a step ends.
@@ -104,40 +114,95 @@ impl State {
         }
     }
 
-    /// Begins the next step of the turn, after that of a task that it has left pending, if both are as most are. Else it
-    /// is for [`next`](Self::next) to see. Where the turn is over, another may begin.
+    /// Begins the next step, after that of a task that it has left pending, if both are as most are. Where the turn is over, the
+    /// next may begin: if it is known what may come between the two, and that is nothing.
     #[inline]
     pub(crate) fn next_step(
         &mut self,
-        pending: &mut Option<TaskKey>,
+        pending: Option<TaskKey>,
         body: &mut Unclaimed,
-        begin_next_turn: impl FnOnce(&mut Self) -> bool,
-    ) -> Option<TaskKey> {
-        if let Some(key) = *pending {
-            if !self.suspend(key, body) {
-                return None;
-            }
-            *pending = None;
+        between: Option<Between<'_>>,
+    ) -> Result<TaskKey, Unusual> {
+        if let Some(first) = self.ready.first_entry() {
+            self.suspend_pending(pending, body)?;
+            return self.begin_first(first, body);
         }
-        let first = match self.ready.first_entry() {
-            None if begin_next_turn(self) => self.ready.first_entry(),
-            first => first,
+        let between = between.filter(|between| self.may_go_on(between.inbox));
+        if let (Some(key), Some(_)) = (pending, between) {
+            if self.goes_on_alone(key) {
+                return Ok(key);
+            }
+        }
+        self.suspend_pending(pending, body)?;
+        let Some(between) = between else {
+            return Err(Unusual::Handle);
         };
-        let key = first?.step()?;
+        if !self.wheel.is_empty() {
+            if !self.begin_next_timed_turn(between.clock) {
+                return Err(Unusual::Handle);
+            }
+        } else if let Some(lone) = self.ready.lone_entry() {
+            return self.begin_lone(lone, body);
+        } else {
+            self.ready.begin_turn();
+        }
+        let first = self.ready.first_entry().ok_or(Unusual::Handle)?;
+        self.begin_first(first, body)
+    }
+
+    /// Begins a step that is the first of its turn.
+    #[inline]
+    fn begin_first(&mut self, first: Entry, body: &mut Unclaimed) -> Result<TaskKey, Unusual> {
+        let key = self.begin_usual_step(first, body)?;
+        self.ready.take_first();
+        Ok(key)
+    }
+
+    /// Begins a step that is a turn by itself. That turn begins only if there is more to the step.
+    #[inline]
+    fn begin_lone(&mut self, lone: Entry, body: &mut Unclaimed) -> Result<TaskKey, Unusual> {
+        let begun = self.begin_usual_step(lone, body);
+        match begun {
+            Ok(_) => self.ready.take_lone(),
+            Err(_) => self.ready.begin_turn(),
+        }
+        begun
+    }
+
+    /// Begins a step, if the handle is one and it is as most are. The handle is to be taken.
+    #[inline]
+    fn begin_usual_step(
+        &mut self,
+        handle: Entry,
+        body: &mut Unclaimed,
+    ) -> Result<TaskKey, Unusual> {
+        let key = handle.step().ok_or(Unusual::Handle)?;
         let slot = &mut self.tasks[key.index()];
         if slot.flags.has(UNUSUAL) {
-            return None;
+            return Err(Unusual::Handle);
         }
-        self.ready.take_first();
         slot.begin_step(self.here.begin_step(key, true), body);
-        Some(key)
+        Ok(key)
+    }
+
+    /// Begins the next step of a task right after a step that ended in a bare yield, if that is all that the next turn would be: the task
+    /// is neither queued nor suspended for it. The turn before is over.
+    #[inline]
+    fn goes_on_alone(&mut self, key: TaskKey) -> bool {
+        let slot = &mut self.tasks[key.index()];
+        let goes_on = now::yields() > 0
+            && self.wheel.is_empty()
+            && self.ready.next_turn_len() == 0
+            && !slot.flags.has(UNUSUAL.or(RAISING));
+        if goes_on {
+            now::forget_yields();
+            slot.go_on(self.here.begin_step(key, true));
+        }
+        goes_on
     }
 
     /// Takes the next handle of the turn, whatever it is. Timers run here and now; a step begins, and is the caller's to take.
-    pub(crate) fn next(&mut self, unsettled: Option<TaskKey>, body: &mut Unclaimed) -> Next {
-        if let Some(key) = unsettled {
-            return Next::Unsettled(key);
-        }
+    pub(crate) fn next(&mut self, body: &mut Unclaimed) -> Next {
         // Whatever comes now, it is outside any step.
         self.here.leave_step();
         loop {
@@ -207,16 +272,36 @@ impl State {
         }
     }
 
-    /// Ends a step after which the task is suspended, or queued, and no request to cancel is kept. Else does nothing.
+    /// Ends the step of a task that it has left pending, if there is such a task.
+    #[inline]
+    fn suspend_pending(
+        &mut self,
+        pending: Option<TaskKey>,
+        body: &mut Unclaimed,
+    ) -> Result<(), Unusual> {
+        match pending {
+            Some(key) if !self.suspend(key, body) => Err(Unusual::Suspension),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends a step after which the task is suspended, or queued where there is room, and no request to cancel is kept. Else does
+    /// nothing.
     #[inline]
     fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
         let slot = &mut self.tasks[key.index()];
-        if slot.flags.has(REQUESTED.or(RAISING).or(ASKED).or(TRACED)) {
+        let flags = slot.flags;
+        if flags.has(REQUESTED.or(RAISING).or(ASKED).or(TRACED)) {
             return false;
         }
-        if now::take_yields() && !slot.flags.has(QUEUED) {
-            slot.flags.set(QUEUED);
-            self.ready.push(Handle::Step(key));
+        if now::yields() > 0 {
+            if !flags.has(QUEUED) {
+                if !self.ready.push_within_capacity(Handle::Step(key)) {
+                    return false;
+                }
+                slot.flags = flags.or(QUEUED);
+            }
+            now::forget_yields();
         }
         move_over(body, &mut slot.body);
         true
@@ -225,15 +310,9 @@ impl State {
     /// Ends a step and its task with it, if that has returned, to somebody who will retrieve the result, and nothing else is to be
     /// done about it. Says whether it was so.
     #[inline]
-    pub(crate) fn finish_alone(
-        &mut self,
-        key: TaskKey,
-        ending: Option<Ending>,
-        body: &mut Unclaimed,
-    ) -> bool {
+    pub(crate) fn finish_alone(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
         let slot = self.slot(key);
-        let is_alone = ending == Some(Ending::Returned)
-            && slot.flags.has(OWNED)
+        let is_alone = slot.flags.has(OWNED)
             && !slot.flags.has(UNUSUAL_END)
             && slot.youngest.is_none()
             && slot.joiner.is_none();
