@@ -336,11 +336,7 @@ impl Pilot for Fifo {
 
     fn turns(&mut self, home: &Loop, stepping: &mut Stepping<'_, '_>) -> Result<()> {
         home.begin_turn(stepping);
-        let between = Between {
-            inbox: &home.inbox,
-            clock: &home.clock,
-        };
-        home.take_turns(stepping, Some(between));
+        home.take_turns::<true>(stepping);
         Ok(())
     }
 }
@@ -562,7 +558,8 @@ impl Loop {
     }
 
     /// Opens the state for work that puts nothing into the outbox: the fast paths, which call nothing and so save no registers.
-    #[inline]
+    /// Always inlined, as is [`State::next_step`]: there are two copies of the loop that they are in.
+    #[inline(always)]
     pub(crate) fn open_quietly<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.borrow_mut();
         let done = work(&mut state);
@@ -778,16 +775,22 @@ impl Loop {
 
     /// Runs the handles of this turn.
     pub(crate) fn take_turn(&self, stepping: &mut Stepping<'_, '_>) {
-        self.take_turns(stepping, None);
+        self.take_turns::<false>(stepping);
     }
 
     /// Runs the handles of this turn, and of the next if that is found to begin with nothing but them, and so on.
-    fn take_turns(&self, stepping: &mut Stepping<'_, '_>, between: Option<Between<'_>>) {
+    fn take_turns<const IN_A_ROW: bool>(&self, stepping: &mut Stepping<'_, '_>) {
         // The task whose step has just left it suspended, as far as one can see: that is checked together with what is next.
         let mut pending = None;
         loop {
-            let begun =
-                self.open_quietly(|state| state.next_step(pending, &mut stepping.body, between));
+            let between = IN_A_ROW.then_some(Between {
+                inbox: &self.inbox,
+                clock: &self.clock,
+            });
+            let begun = self.open_quietly(
+                #[inline(always)]
+                |state| state.next_step(pending, &mut stepping.body, between),
+            );
             let next = match (begun, pending.take()) {
                 (Ok(task), _) => Next::Step(task),
                 (Err(Unusual::Suspension), Some(task)) => Next::Unsettled(task),
@@ -797,17 +800,12 @@ impl Loop {
                 Next::Step(task) => {
                     stepping.spare.task.aim(task);
                     let ending = stepping.step();
-                    if stepping.spare.is_cloned() {
-                        self.give_out(task, &mut stepping.spare);
-                    }
-                    let Some(ending) = ending else {
-                        pending = Some(task);
-                        continue;
-                    };
-                    // Told here, so that it need not be kept for what is called else.
-                    let has_returned = ending == Ending::Returned;
-                    if !has_returned || !self.finish_alone(task, stepping) {
-                        self.end_step(task, Some(ending), stepping);
+                    // What most steps come to is asked first, and then nothing is kept for later but the task.
+                    match ending {
+                        None if !stepping.spare.is_cloned() => pending = Some(task),
+                        _ if stepping.spare.is_cloned() => self.give_out(task, ending, stepping),
+                        Some(Ending::Returned) if self.finish_alone(task, stepping) => {}
+                        _ => self.end_step(task, ending, stepping),
                     }
                 }
                 Next::StepWith(task, waker) => {
@@ -826,14 +824,15 @@ impl Loop {
         }
     }
 
-    /// The spare waker was cloned during a step: it is that task's from now on.
+    /// Ends a step in which the spare waker was cloned: it is that task's from now on.
     #[cold]
-    fn give_out(&self, task: TaskKey, spare: &mut Spare) {
-        let given_out = mem::replace(spare, Spare::new(&self.inbox));
+    fn give_out(&self, task: TaskKey, ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
+        let given_out = mem::replace(&mut stepping.spare, Spare::new(&self.inbox));
         self.open(|state| {
             state.adopt_waker(task, &given_out.task);
-            state.here.set_waker(spare.waker.data());
+            state.here.set_waker(stepping.spare.waker.data());
         });
+        self.end_step(task, ending, stepping);
     }
 
     /// Ends a step that has returned, and its task with it, if that is all there is to it.

@@ -116,7 +116,7 @@ impl State {
 
     /// Begins the next step, after that of a task that it has left pending, if both are as most are. Where the turn is over, the
     /// next may begin: if it is known what may come between the two, and that is nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_step(
         &mut self,
         pending: Option<TaskKey>,

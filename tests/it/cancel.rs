@@ -39,6 +39,31 @@ fn state<T>(task: &Task<T>) -> String {
 mod request {
     use super::*;
 
+    /// A step that a lone task's yield has ended leaves nothing of its request to the next.
+    #[test]
+    fn of_the_step_before_a_lone_tasks_yield_is_not_that_of_the_next() {
+        let trace = trace_of(async {
+            let task = create_task(async {
+                tell("first", turns(1)).await?;
+                me().uncancel();
+                tell("second", turns(1)).await?;
+                me().cancel();
+                poll_fn(|_| {
+                    note("polled");
+                    Poll::<Result<()>>::Pending
+                })
+                .await
+            });
+            turns(1).await?;
+            task.cancel();
+            tell("task", task).await
+        });
+        assert_eq!(
+            trace,
+            "first CancelledError second ok polled polled task CancelledError"
+        );
+    }
+
     #[test]
     fn to_a_done_task_is_refused_and_not_counted() {
         let trace = trace_of(async {
@@ -710,6 +735,31 @@ mod several {
             task.await
         });
         assert_eq!(trace, "nap CancelledError left ok");
+    }
+
+    /// The same where the task is alone, and nothing but its yield lies between the two steps.
+    #[test]
+    fn left_alone_before_a_lone_tasks_yield_are_not_told() {
+        let trace = trace_of(async {
+            let [event, reached, never] = [(); 3].map(|()| Event::new());
+            let mut left = event.wait().boxed_local();
+            let task = create_task({
+                let reached = reached.clone();
+                async move {
+                    start(&mut left).await;
+                    turns(1).await?;
+                    reached.set();
+                    tell("never", never.wait()).await?;
+                    tell("left", left).await
+                }
+            });
+            reached.wait().await?;
+            task.cancel();
+            turns(1).await?;
+            event.set();
+            task.await
+        });
+        assert_eq!(trace, "never CancelledError left ok");
     }
 
     #[test]

@@ -89,6 +89,20 @@ fn from_many_threads_wake_every_task() {
 }
 
 #[test]
+fn are_heard_while_another_task_yields_alone() {
+    let trace = trace_of(async {
+        let (sender, receiver) = oneshot::channel();
+        let task = create_task(async { receiver.await.map_err(Error::other) });
+        turns(1).await?;
+        on_a_thread(|| sender.send("sent")).expect("somebody receives");
+        turns(2).await?;
+        note(task.done());
+        tell("task", task).await
+    });
+    assert_eq!(trace, r#"true task "sent""#);
+}
+
+#[test]
 fn wake_a_loop_that_is_parked() {
     let begun = Instant::now();
     let result = EventLoop::new().run(async {
