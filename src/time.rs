@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     event_loop::{
         Handle, Loop,
-        clock::Moment,
+        clock::{Deadline, Moment},
         key::WaiterKey,
         now::{self, Stamp},
         state::State,
@@ -97,6 +97,7 @@ impl Future for Sleep {
                     return Poll::Pending;
                 }
             }
+            Stage::ToSleep(_) => return self.begin_sleep(cx),
             _ => {}
         }
         self.poll_asleep(cx)
@@ -104,22 +105,12 @@ impl Future for Sleep {
 }
 
 impl Sleep {
-    /// Polls a sleep that takes time, or a bare yield about which there is more to say.
-    fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let settled = ready!(match &mut self.0 {
-            Stage::Asleep(home, waiter) => home.poll_sleeper(waiter, cx),
-            Stage::Yielding(since) => Loop::poll_yield_here(*since),
-            Stage::ToYield => return self.begin(|home| home.begin_yield_inside(cx)),
-            Stage::ToSleep(delay) => {
-                let delay = *delay;
-                return self.begin(|home| home.begin_sleep(delay, cx));
-            }
-            Stage::Over => panic!("`sleep` polled again after its end"),
-        });
-        if settled.is_gone() {
-            self.0 = Stage::Over;
-        }
-        Poll::Ready(settled.result())
+    /// The first poll of a sleep that takes time.
+    fn begin_sleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Stage::ToSleep(delay) = self.0 else {
+            unreachable!("it is to sleep")
+        };
+        self.begin(|home| home.begin_sleep(delay, cx))
     }
 
     #[inline]
@@ -127,8 +118,35 @@ impl Sleep {
         let Some(begun) = Loop::current().and_then(begin) else {
             return Poll::Ready(Err(Error::no_running_loop()));
         };
+        // Nothing has to be dropped of what is replaced here, and so nothing has to be called.
         mem::forget(mem::replace(&mut self.0, begun));
         Poll::Pending
+    }
+
+    /// A later poll of a sleep that takes time, or any of a bare yield about which there is more to say.
+    fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        match &self.0 {
+            Stage::Asleep(home, waiter) if home.wake_up(*waiter) => {
+                self.0 = Stage::Over;
+                Poll::Ready(Ok(()))
+            }
+            _ => self.poll_unusual(cx),
+        }
+    }
+
+    #[inline(never)]
+    fn poll_unusual(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let settled = ready!(match &mut self.0 {
+            Stage::Asleep(home, waiter) => home.poll_waiter(waiter, cx),
+            Stage::Yielding(since) => Loop::poll_yield_here(*since),
+            Stage::ToYield => return self.begin(|home| home.begin_yield_inside(cx)),
+            Stage::ToSleep(_) => return self.begin_sleep(cx),
+            Stage::Over => panic!("`sleep` polled again after its end"),
+        });
+        if settled.is_gone() {
+            self.0 = Stage::Over;
+        }
+        Poll::Ready(settled.result())
     }
 }
 
@@ -138,7 +156,11 @@ impl Stage {
     fn give_up(&self) {
         match self {
             Self::Yielding(since) => now::forget_yield(*since),
-            Self::Asleep(home, waiter) => home.open(|state| state.end_sleep(*waiter)),
+            Self::Asleep(home, waiter) => {
+                if !home.open_quietly(|state| state.end_new_sleep(*waiter)) {
+                    home.end_sleep(*waiter);
+                }
+            }
             Self::ToYield | Self::ToSleep(_) | Self::Over => {}
         }
     }
@@ -169,16 +191,25 @@ impl Loop {
     /// Begins a sleep of the running task.
     #[inline]
     fn begin_sleep(self: Rc<Self>, delay: Duration, cx: &mut Context<'_>) -> Option<Stage> {
-        let deadline = self.now().saturating_add(delay);
+        let deadline = self.clock().after(delay);
+        let waiter = match self.open_quietly(|state| state.begin_sleep(deadline, cx.waker())) {
+            None => self.begin_unusual_sleep(deadline, cx)?,
+            Some(waiter) => waiter,
+        };
+        Some(Stage::Asleep(self, waiter))
+    }
+
+    #[inline(never)]
+    fn begin_unusual_sleep(&self, deadline: Deadline, cx: &mut Context<'_>) -> Option<WaiterKey> {
         let mut keeps_waker = false;
         let waiter = self.open(|state| {
             keeps_waker = state.here.keeps(cx.waker());
-            state.begin_sleep(deadline, cx.waker())
+            state.begin_unusual_sleep(deadline, cx.waker())
         })?;
         if keeps_waker {
             self.keep_waker(waiter, cx);
         }
-        Some(Stage::Asleep(self, waiter))
+        Some(waiter)
     }
 }
 
@@ -767,8 +798,25 @@ impl Loop {
 }
 
 impl State {
-    /// Begins a sleep of the running task.
-    fn begin_sleep(&mut self, deadline: Duration, waker: &Waker) -> Option<WaiterKey> {
+    /// Begins a sleep of the running task with its own waiter, if it has no other yet, and there is room for the timer.
+    #[inline]
+    fn begin_sleep(&mut self, deadline: Deadline, waker: &Waker) -> Option<WaiterKey> {
+        let task = self.here.task.get()?;
+        let slot = &mut self.tasks[task.index()];
+        if !self.here.is_plain(waker) || slot.youngest.is_some() {
+            return None;
+        }
+        let waiter = WaiterKey::own(task);
+        let number = self.here.number_timer();
+        let timer = self
+            .wheel
+            .insert_within_capacity(deadline, number, waiter)?;
+        slot.enter(waiter, Kind::Sleep { timer: Some(timer) });
+        Some(waiter)
+    }
+
+    /// Begins any sleep of the running task.
+    fn begin_unusual_sleep(&mut self, deadline: Deadline, waker: &Waker) -> Option<WaiterKey> {
         // The timer comes first, and the waiter knows it from the start.
         let waiter = self.next_waiter(waker)?;
         let number = self.here.number_timer();

@@ -54,7 +54,7 @@ impl<T> Arena<T> {
 
     /// Takes a free place, if there is one, as it was left.
     #[inline]
-    fn take_free(&mut self) -> Option<usize> {
+    pub(crate) fn take_free(&mut self) -> Option<usize> {
         let index = self.free.pop()? as usize;
         #[cfg(debug_assertions)]
         {

@@ -18,6 +18,43 @@ pub(crate) enum Moment {
     Time(Duration),
 }
 
+/// From which instant on a clock counts, if it is the machine's.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Origin(Option<Instant>);
+
+impl Origin {
+    /// That of all other clocks.
+    pub(crate) const ZERO: Self = Self(None);
+}
+
+/// When something is due: so long after an instant, or if there is none, after the clock's beginning. What time that is, is
+/// worked out if anybody asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    since: Option<Instant>,
+    delay: Duration,
+}
+
+impl Deadline {
+    /// The loop's time then.
+    #[inline]
+    pub(crate) fn time(self, origin: Origin) -> Duration {
+        match (self.since, origin.0) {
+            (Some(since), Some(start)) => (since - start).saturating_add(self.delay),
+            _ => self.delay,
+        }
+    }
+}
+
+impl From<Duration> for Deadline {
+    fn from(time: Duration) -> Self {
+        Self {
+            since: None,
+            delay: time,
+        }
+    }
+}
+
 impl Clock {
     /// The present moment. A host's clock is user code, so this is never asked under a borrow.
     #[inline]
@@ -35,6 +72,25 @@ impl Clock {
             (Self::Monotonic { start }, Moment::Instant(instant)) => instant - *start,
             (_, Moment::Time(time)) => time,
             (_, Moment::Instant(_)) => unreachable!("it is this clock's"),
+        }
+    }
+
+    /// So long from now on.
+    #[inline]
+    pub(crate) fn after(&self, delay: Duration) -> Deadline {
+        match self {
+            Self::Monotonic { .. } => Deadline {
+                since: Some(Instant::now()),
+                delay,
+            },
+            _ => self.now().saturating_add(delay).into(),
+        }
+    }
+
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            Self::Monotonic { start } => Origin(Some(*start)),
+            Self::Virtual { .. } | Self::Host(_) => Origin::ZERO,
         }
     }
 

@@ -513,7 +513,7 @@ impl Loop {
     fn new(clock: Clock) -> Rc<Self> {
         let here = Rc::new(Here::new());
         Rc::new(Self {
-            state: RefCell::new(State::new(Rc::clone(&here))),
+            state: RefCell::new(State::new(Rc::clone(&here), clock.origin())),
             here,
             clock,
             inbox: Arc::default(),

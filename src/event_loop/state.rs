@@ -13,7 +13,7 @@ use slab::Slab;
 use super::{
     Handle,
     arena::Arena,
-    clock::Clock,
+    clock::{Clock, Origin},
     here::Here,
     journal::Journal,
     key::{TaskKey, TimerKey, WaiterKey},
@@ -106,7 +106,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(here: Rc<Here>) -> Self {
+    pub(crate) fn new(here: Rc<Here>, origin: Origin) -> Self {
         Self {
             tasks: Arena::new(),
             names: HashMap::new(),
@@ -120,7 +120,7 @@ impl State {
             yielders: Vec::new(),
             ready: Ready::default(),
             announces: false,
-            wheel: Wheel::new(),
+            wheel: Wheel::new(origin),
             here,
             stop_after: None,
             doomed: 0,

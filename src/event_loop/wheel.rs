@@ -14,7 +14,7 @@
 //! So a timer goes down at most once per level, and the earliest is found without looking through a crowd again and again. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
-//! A new timer lies in a slot apart, and goes to its level when the wheel has to be looked at. Most timeouts are taken
+//! A new timer lies apart, as it came, until the wheel is looked at. Only then does it get a deadline and a level: many are taken
 //! back before that.
 //!
 //! asyncio keeps a binary heap, `BaseEventLoop._scheduled`, in which equal deadlines come out in any order.
@@ -27,29 +27,61 @@ use std::{
 
 use super::{
     arena::Arena,
+    clock::{Deadline, Origin},
     key::{NodeKey, SlotKey, TimerKey},
 };
 
 const DIGIT: u32 = 6;
 const SLOTS: usize = 1 << DIGIT;
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
-/// The node where new timers lie, all in its first slot: a level of its own, above all others.
-const NEW: usize = LEVELS;
 /// So many timers of a slot are read through every time that somebody asks for the earliest. More are once, and then split.
 const FEW: usize = 16;
 
 /// Two of them fill a line of the cache.
 #[derive(Debug)]
 struct Timer<P> {
-    /// See [`instant`].
+    /// See [`instant`]. Not known as long as it is new.
     deadline: u64,
     number: u64,
     /// What it is for. `None` if it was cancelled when its handle stood in the ready queue.
     payload: Option<P>,
-    /// The slot that it lies in. `None` once its handle stands in the ready queue.
-    slot: Option<SlotKey>,
+    place: Place,
+    /// Its neighbours, if it lies in a slot.
     previous: Option<TimerKey>,
     next: Option<TimerKey>,
+}
+
+/// Where a timer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place(u32);
+
+impl Place {
+    /// In the ready queue: its handle stands there.
+    const DUE: Self = Self(0);
+    const FAR: Self = Self(Self::NEW - 1);
+    /// The bit of those that are new.
+    const NEW: u32 = 1 << 31;
+
+    #[inline]
+    fn new(index: usize) -> Self {
+        Self(index as u32 | Self::NEW)
+    }
+
+    /// Its index among those that are new, if it is one of them.
+    #[inline]
+    fn index(self) -> Option<usize> {
+        (self.0 & Self::NEW != 0).then_some((self.0 & !Self::NEW) as usize)
+    }
+
+    #[inline]
+    fn in_slot(slot: usize) -> Self {
+        Self(slot as u32 + 1)
+    }
+
+    #[inline]
+    fn slot(self) -> usize {
+        self.0 as usize - 1
+    }
 }
 
 /// Timers, or if they were many, 64 slots below this one in their place.
@@ -74,14 +106,18 @@ struct Node {
 #[derive(Debug)]
 pub(crate) struct Wheel<P> {
     timers: Arena<Timer<P>>,
+    /// The timers that came since somebody looked, in no order.
+    new: Vec<(TimerKey, Deadline)>,
+    /// That of the clock which the deadlines are by.
+    origin: Origin,
     /// Those of all nodes. Empty until the first timer: a loop that never sleeps never pays for them.
     slots: Vec<Slot>,
     nodes: Arena<Node>,
-    /// Invariant: bit `n` is set if and only if level `n` is occupied; the highest, if and only if a timer is far.
+    /// Invariant: bit `n` is set if and only if level `n` is occupied; the highest two, if and only if a timer is new, or far.
     occupied: u16,
     /// Invariant: no timer on a level is due before this instant, but those that were late when they came.
     elapsed: u64,
-    /// The earliest deadline, or zero if it is not known. Never a far one.
+    /// The earliest deadline but for new ones, or zero if it is not known. Never a far one.
     earliest: u64,
     /// The timers that share the last instant. They lie in no slot.
     far: BTreeMap<(Duration, u64), TimerKey>,
@@ -91,8 +127,9 @@ pub(crate) struct Wheel<P> {
     due: Vec<(u64, u64, TimerKey)>,
 }
 
-/// The bit of `occupied` for what is far.
-const FAR: u16 = 1 << (u16::BITS - 1);
+/// The bits of `occupied` for what is new, and for what is far.
+const NEW: u16 = 1 << (u16::BITS - 1);
+const FAR: u16 = 1 << (u16::BITS - 2);
 
 /// An instant as the wheel counts it. Deadlines more than 584 years away share the last one, and are told apart when it comes.
 #[inline]
@@ -109,10 +146,26 @@ fn digit(at: u64, level: usize) -> usize {
     (at >> (DIGIT * level as u32)) as usize % SLOTS
 }
 
+impl<P> Timer<P> {
+    #[inline]
+    fn new(place: Place, number: u64, payload: P) -> Self {
+        Self {
+            deadline: 0,
+            number,
+            payload: Some(payload),
+            place,
+            previous: None,
+            next: None,
+        }
+    }
+}
+
 impl<P: Copy> Wheel<P> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(origin: Origin) -> Self {
         Self {
             timers: Arena::new(),
+            new: Vec::new(),
+            origin,
             slots: Vec::new(),
             nodes: Arena::new(),
             occupied: 0,
@@ -135,76 +188,105 @@ impl<P: Copy> Wheel<P> {
     }
 
     /// Sets a timer. Its number is its place among equal deadlines.
-    #[inline]
-    pub(crate) fn insert(&mut self, deadline: Duration, number: u64, payload: P) -> TimerKey {
-        if self.slots.is_empty() {
-            self.make_levels();
-        }
-        let at = instant(deadline);
-        if self.occupied == 0 || at < self.earliest {
-            self.earliest = at;
-        }
-        let key = self.make(at, number, payload);
-        if at == u64::MAX {
-            self.insert_far(key, deadline, number);
-        } else {
-            self.push(NEW * SLOTS, key);
-        }
+    pub(crate) fn insert(
+        &mut self,
+        deadline: impl Into<Deadline>,
+        number: u64,
+        payload: P,
+    ) -> TimerKey {
+        self.new.reserve(1);
+        let timer = Timer::new(Place::new(self.new.len()), number, payload);
+        let key = TimerKey::new(self.timers.insert(timer));
+        self.new.push((key, deadline.into()));
+        self.occupied |= NEW;
         key
+    }
+
+    /// Sets a timer, if there is room for it.
+    // Always, since the deadline need not be put together then.
+    #[inline(always)]
+    pub(crate) fn insert_within_capacity(
+        &mut self,
+        deadline: Deadline,
+        number: u64,
+        payload: P,
+    ) -> Option<TimerKey> {
+        if self.new.len() >= self.new.capacity() {
+            return None;
+        }
+        let key = TimerKey::new(self.timers.take_free()?);
+        let timer = &mut self.timers[key.index()];
+        timer.number = number;
+        timer.payload = Some(payload);
+        timer.place = Place::new(self.new.len());
+        self.new.push((key, deadline));
+        self.occupied |= NEW;
+        Some(key)
     }
 
     #[cold]
     fn make_levels(&mut self) {
-        for _ in 0..=NEW {
+        for _ in 0..LEVELS {
             self.insert_node(None);
         }
     }
 
     #[cold]
-    fn insert_far(&mut self, key: TimerKey, deadline: Duration, number: u64) {
-        if self.occupied == 0 {
-            self.earliest = 0;
-        }
-        self.occupied |= FAR;
-        self.far.insert((deadline, number), key);
+    fn place_far(&mut self, key: TimerKey, deadline: Duration) {
+        let timer = &mut self.timers[key.index()];
+        timer.place = Place::FAR;
+        self.far.insert((deadline, timer.number), key);
         self.far_deadlines.insert(key, deadline);
-        self.timers[key.index()].slot = Some(SlotKey::new(0));
+        self.occupied |= FAR;
     }
 
     /// Makes a timer that is due already: the caller puts its handle into the ready queue.
     pub(crate) fn insert_due(&mut self, payload: P) -> TimerKey {
-        self.make(0, 0, payload)
+        let timer = Timer::new(Place::DUE, 0, payload);
+        TimerKey::new(self.timers.insert(timer))
     }
 
-    /// Makes a timer that lies in no slot yet.
+    /// Cancels a timer if it is the newest of all, and has not been looked at. Says whether it did.
     #[inline]
-    fn make(&mut self, deadline: u64, number: u64, payload: P) -> TimerKey {
-        TimerKey::new(self.timers.insert(Timer {
-            deadline,
-            number,
-            payload: Some(payload),
-            slot: None,
-            previous: None,
-            next: None,
-        }))
+    pub(crate) fn take_newest(&mut self, key: TimerKey) -> bool {
+        let is_newest = self.new.last().is_some_and(|&(newest, _)| newest == key);
+        if !is_newest || !self.timers.free_within_capacity(key.index()) {
+            return false;
+        }
+        self.new.pop();
+        if self.new.is_empty() {
+            self.occupied &= !NEW;
+        }
+        true
     }
 
     /// Cancels a timer. One whose handle stands in the ready queue stays until the handle's turn.
     pub(crate) fn cancel(&mut self, key: TimerKey) {
         let timer = &mut self.timers[key.index()];
-        let Some(slot) = timer.slot else {
-            debug_assert!(timer.payload.is_some(), "a timer is cancelled once");
-            timer.payload = None;
-            return;
-        };
-        let (deadline, previous, next) = (timer.deadline, timer.previous, timer.next);
-        if deadline == u64::MAX {
-            self.take_far(key);
-        } else {
-            if self.earliest == deadline {
-                self.earliest = 0;
+        let deadline = timer.deadline;
+        if let Some(index) = timer.place.index() {
+            self.new.swap_remove(index);
+            match self.new.get(index) {
+                Some(&(moved, _)) => self.timers[moved.index()].place = Place::new(index),
+                None if index == 0 => self.occupied &= !NEW,
+                None => {}
             }
-            self.unlink(slot.index(), previous, next);
+            return self.timers.free(key.index());
+        }
+        match timer.place {
+            Place::DUE => {
+                debug_assert!(timer.payload.is_some(), "a timer is cancelled once");
+                timer.payload = None;
+                return;
+            }
+            Place::FAR => self.take_far(key),
+            place => {
+                let (previous, next) = (timer.previous, timer.next);
+                self.unlink(place.slot(), previous, next);
+                if self.earliest == deadline {
+                    self.earliest = 0;
+                }
+            }
         }
         self.free(key, deadline);
     }
@@ -216,9 +298,11 @@ impl<P: Copy> Wheel<P> {
 
     /// When a timer is due.
     pub(crate) fn deadline(&self, key: TimerKey) -> Duration {
-        match self.timers[key.index()].deadline {
-            u64::MAX => self.far_deadlines[&key],
-            deadline => Duration::from_nanos(deadline),
+        let timer = &self.timers[key.index()];
+        match (timer.place.index(), timer.deadline) {
+            (Some(index), _) => self.new[index].1.time(self.origin),
+            (None, u64::MAX) => self.far_deadlines[&key],
+            (None, deadline) => Duration::from_nanos(deadline),
         }
     }
 
@@ -230,7 +314,7 @@ impl<P: Copy> Wheel<P> {
     /// Forgets a timer whose handle has run.
     pub(crate) fn remove_due(&mut self, key: TimerKey) {
         let timer = &self.timers[key.index()];
-        debug_assert!(timer.slot.is_none(), "its handle has run");
+        debug_assert_eq!(timer.place, Place::DUE, "its handle has run");
         self.free(key, timer.deadline);
     }
 
@@ -280,6 +364,7 @@ impl<P: Copy> Wheel<P> {
         if self.occupied == 0 {
             return None;
         }
+        self.place_new();
         match self.earliest {
             0 => self.find_earliest(),
             earliest => Some(Duration::from_nanos(earliest)),
@@ -327,13 +412,13 @@ impl<P: Copy> Wheel<P> {
     #[inline]
     pub(crate) fn expire(&mut self, now: Duration, due: impl FnMut(TimerKey)) {
         let until = instant(now);
+        self.place_new();
         if self.earliest <= until {
             self.hand_out_until(until, now, due);
         }
     }
 
     fn hand_out_until(&mut self, until: u64, now: Duration, mut due: impl FnMut(TimerKey)) {
-        self.place_new();
         self.earliest = 0;
         while let Some((slot, level)) = self.lowest() {
             let Slot { first, below } = self.slots[slot];
@@ -341,7 +426,7 @@ impl<P: Copy> Wheel<P> {
             // The only timer of its slot needs no other level to be in order.
             if let Some((key, deadline)) = first.and_then(|first| self.is_alone(first)) {
                 if deadline <= until {
-                    self.timers[key.index()].slot = None;
+                    self.timers[key.index()].place = Place::DUE;
                     self.take(slot);
                     due(key);
                     continue;
@@ -382,7 +467,7 @@ impl<P: Copy> Wheel<P> {
         while let Some(key) = next {
             let timer = &mut self.timers[key.index()];
             batch.push((timer.deadline, timer.number, key));
-            timer.slot = None;
+            timer.place = Place::DUE;
             next = timer.next;
         }
         batch.sort_unstable_by_key(|&(deadline, number, _)| (deadline, number));
@@ -397,7 +482,7 @@ impl<P: Copy> Wheel<P> {
                 break;
             }
             self.take_far(key);
-            self.timers[key.index()].slot = None;
+            self.timers[key.index()].place = Place::DUE;
             due(key);
         }
     }
@@ -405,10 +490,35 @@ impl<P: Copy> Wheel<P> {
     /// Puts the new timers where they belong.
     #[inline]
     fn place_new(&mut self) {
-        if self.occupied & 1 << NEW != 0 {
-            let new = self.slots[NEW * SLOTS].first;
-            self.take(NEW * SLOTS);
-            self.deal_out(new);
+        if self.occupied & NEW != 0 {
+            self.place_all_new();
+        }
+    }
+
+    #[inline(never)]
+    fn place_all_new(&mut self) {
+        if self.slots.is_empty() {
+            self.make_levels();
+        }
+        self.occupied &= !NEW;
+        if self.occupied == 0 {
+            self.earliest = u64::MAX;
+        }
+        let mut new = mem::take(&mut self.new);
+        for (key, deadline) in new.drain(..) {
+            let deadline = deadline.time(self.origin);
+            let at = instant(deadline);
+            self.timers[key.index()].deadline = at;
+            if at == u64::MAX {
+                self.place_far(key, deadline);
+            } else {
+                self.earliest = self.earliest.min(at);
+                self.link(key, at);
+            }
+        }
+        self.new = new;
+        if self.earliest == u64::MAX {
+            self.earliest = 0;
         }
     }
 
@@ -541,7 +651,7 @@ impl<P: Copy> Wheel<P> {
     fn push(&mut self, slot: usize, key: TimerKey) {
         let next = self.slots[slot].first.replace(key);
         let timer = &mut self.timers[key.index()];
-        timer.slot = Some(SlotKey::new(slot));
+        timer.place = Place::in_slot(slot);
         timer.previous = None;
         timer.next = next;
         match next {
@@ -554,7 +664,7 @@ impl<P: Copy> Wheel<P> {
     fn mark_occupied(&mut self, slot: usize) {
         let node = slot / SLOTS;
         self.nodes[node].occupied |= 1 << (slot % SLOTS);
-        if node <= NEW {
+        if node < LEVELS {
             self.occupied |= 1 << node;
         }
     }
@@ -596,7 +706,7 @@ impl<P: Copy> Wheel<P> {
     /// The node is a level, or below a slot, which is empty then as well.
     #[inline]
     fn mark_empty_node(&mut self, node: usize) {
-        if node <= NEW {
+        if node < LEVELS {
             self.occupied &= !(1 << node);
         } else {
             self.free_node(node);
@@ -659,7 +769,7 @@ mod tests {
     proptest! {
         #[test]
         fn hands_out_what_a_sorted_list_would(ops in proptest::collection::vec((op(), any::<bool>()), 1..100)) {
-            let mut wheel = Wheel::new();
+            let mut wheel = Wheel::new(Origin::ZERO);
             let mut model: Vec<(Duration, u64, usize, TimerKey)> = Vec::new();
             let mut now = Duration::ZERO;
             for (tag, (op, looks)) in ops.into_iter().enumerate() {
@@ -733,7 +843,7 @@ mod tests {
 
     #[test]
     fn a_timer_cancelled_when_due_has_no_payload() {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         let key = wheel.insert(Duration::from_nanos(5), 1, ());
         wheel.expire(Duration::from_nanos(5), |_| {});
         wheel.cancel(key);
@@ -756,7 +866,7 @@ mod tests {
 
     #[test]
     fn a_crowd_is_read_through_once_and_then_split() {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         for slot in 1..=3 {
             let keys = crowd(&mut wheel, slot, 100);
             assert_eq!(read(&mut wheel), 100);
@@ -770,14 +880,14 @@ mod tests {
 
     #[test]
     fn a_few_are_read_through_each_time() {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         crowd(&mut wheel, 1, FEW as u64);
         assert_eq!([(); 3].map(|()| read(&mut wheel)), [FEW; 3]);
     }
 
     #[test]
     fn a_crowd_in_the_place_of_one_whose_time_has_come_is_read_through_as_well() {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         for slot in [1, SLOTS as u64 + 1, SLOTS as u64 + 2] {
             // Not before then is it a slot of that level.
             wheel.expire(Duration::from_nanos((slot - 1) << (3 * DIGIT)), |_| {});
@@ -791,7 +901,7 @@ mod tests {
     /// In one slot lie all, in one below it 64, in one below that a single one.
     #[test]
     fn a_crowd_that_is_taken_back_one_by_one_is_read_through_once_on_each_level() {
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         let at = |n| Duration::from_nanos((1 << (4 * DIGIT)) + (n << (2 * DIGIT)));
         let keys: Vec<_> = (0..4096).map(|n| wheel.insert(at(n), n, ())).collect();
         let reads = keys.into_iter().map(|key| {
@@ -806,7 +916,7 @@ mod tests {
     #[test]
     fn the_only_timer_where_a_crowd_that_was_split_begins_comes_before_what_is_later() {
         let at = |n| Duration::from_nanos(SLOTS as u64 * SLOTS as u64 + n);
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         let crowd: Vec<_> = (0..20)
             .map(|n| wheel.insert(at(64 * n + 50), n, ()))
             .collect();
@@ -825,7 +935,7 @@ mod tests {
     #[test]
     fn of_timers_that_came_late_the_earliest_is_found() {
         let at = Duration::from_nanos;
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         wheel.expire(at(10), |_| {});
         wheel.insert(at(7), 1, ());
         wheel.insert(at(3), 2, ());
@@ -838,7 +948,7 @@ mod tests {
     #[test]
     fn what_is_due_at_a_far_deadline_is_told_apart_from_what_is_farther() {
         let far = Duration::from_secs(u64::MAX / 2);
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         wheel.insert(far + Duration::from_nanos(1), 1, 'c');
         wheel.insert(far, 3, 'b');
         wheel.insert(far, 2, 'a');
@@ -848,7 +958,7 @@ mod tests {
     #[test]
     fn a_far_timer_leaves_nothing_behind() {
         let far = Duration::MAX;
-        let mut wheel = Wheel::new();
+        let mut wheel = Wheel::new(Origin::ZERO);
         let taken_back = wheel.insert(far, 1, ());
         let due = wheel.insert(far, 2, ());
         wheel.cancel(taken_back);

@@ -88,18 +88,17 @@ impl Drop for Waiting {
 }
 
 impl Loop {
-    /// Polls the waiter of a sleep.
+    /// Takes out the waiter of a sleep that is over, if there is no more to see to. Says whether it did.
     #[inline]
-    pub(crate) fn poll_sleeper(
-        &self,
-        waiter: &mut WaiterKey,
-        cx: &mut Context<'_>,
-    ) -> Poll<Settled> {
+    pub(crate) fn wake_up(&self, waiter: WaiterKey) -> bool {
         // Only its timer wakes a sleep, and forgets it then, so there is nothing to leave.
-        match self.open_quietly(|state| state.take_woken(*waiter)) {
-            Some(_) => Poll::Ready(Settled::Woken),
-            None => self.poll_waiter(waiter, cx),
-        }
+        self.open_quietly(|state| state.take_woken(waiter).is_some())
+    }
+
+    /// Takes out the waiter of a sleep before its time.
+    #[inline(never)]
+    pub(crate) fn end_sleep(&self, waiter: WaiterKey) {
+        self.open(|state| state.remove(waiter));
     }
 
     /// Polls a waiter, and removes it if it is done.
@@ -428,19 +427,22 @@ impl State {
         waiter.wake
     }
 
-    /// Takes out the waiter of a sleep before its time. Most are their task's own, and pending, with nothing to leave but the timer.
-    pub(crate) fn end_sleep(&mut self, key: WaiterKey) {
-        if let Lodging::Own(task) = key.lodging() {
-            let slot = &mut self.tasks[task.index()];
-            match slot.own.kind {
-                Kind::Sleep { timer: Some(timer) } if slot.waits_alone(key) => {
-                    slot.youngest = None;
-                    return self.wheel.cancel(timer);
-                }
-                _ => {}
+    /// Takes out the waiter of a sleep that has just begun, if it is its task's own. Says whether it did.
+    #[inline]
+    pub(crate) fn end_new_sleep(&mut self, key: WaiterKey) -> bool {
+        let Lodging::Own(task) = key.lodging() else {
+            return false;
+        };
+        let slot = &mut self.tasks[task.index()];
+        match slot.own.kind {
+            Kind::Sleep { timer: Some(timer) }
+                if slot.waits_alone(key) && self.wheel.take_newest(timer) =>
+            {
+                slot.youngest = None;
+                true
             }
+            _ => false,
         }
-        self.remove(key);
     }
 
     /// A waiter that was taken out leaves what it waited for.
