@@ -145,7 +145,9 @@ impl Clock {
         match self {
             Self::Monotonic { .. } | Self::Host(_) => false,
             Self::Virtual { now } => {
-                now.set(to.max(now.get()));
+                if to > now.get() {
+                    now.set(to);
+                }
                 true
             }
         }

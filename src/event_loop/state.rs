@@ -149,19 +149,36 @@ impl State {
     }
 
     /// Begins the next turn though timers are set, if the clock jumps: then there is nothing to look at while no time goes by.
+    #[inline(never)]
     pub(crate) fn begin_next_timed_turn(&mut self, clock: &Clock) -> bool {
         if !clock.jumps() {
             return false;
         }
         if self.ready.is_empty() {
-            self.wheel.earliest().map(|deadline| clock.jump(deadline));
+            self.jump_to_next_turn(clock);
+        } else {
+            self.begin_turn_at(clock.now());
         }
-        self.begin_turn_at(clock.now());
         true
     }
 
+    #[inline(never)]
+    fn jump_to_next_turn(&mut self, clock: &Clock) {
+        self.wheel.earliest().map(|deadline| clock.jump(deadline));
+        self.begin_due_turn(clock.now());
+    }
+
     /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
+    #[inline]
     pub(crate) fn begin_turn_at(&mut self, now: Duration) {
+        if self.wheel.may_be_due(now) {
+            self.begin_due_turn(now);
+        } else {
+            self.ready.begin_turn();
+        }
+    }
+
+    fn begin_due_turn(&mut self, now: Duration) {
         let Self { wheel, ready, .. } = self;
         wheel.expire(now, |timer| ready.push(Handle::Timer(timer)));
         ready.begin_turn();
@@ -169,12 +186,15 @@ impl State {
 
     /// Runs the handle of a timer: wakes what sleeps, strikes what took too long.
     pub(crate) fn run_timer(&mut self, timer: TimerKey) {
-        let Some(key) = self.wheel.payload(timer) else {
-            return self.wheel.remove_due(timer);
-        };
-        if self.wake_sleeper(key) {
-            return self.wheel.remove_due(timer);
+        match self.wheel.payload(timer) {
+            None => self.wheel.remove_due(timer),
+            Some(key) if self.wake_sleeper(key) => self.wheel.remove_due(timer),
+            Some(key) => self.run_unusual_timer(timer, key),
         }
+    }
+
+    #[inline(never)]
+    fn run_unusual_timer(&mut self, timer: TimerKey, key: WaiterKey) {
         if self.journal.is_some() {
             self.write_timer(key);
         }

@@ -9,8 +9,9 @@
 //! level 0   | 64 slots of 1 ns each     |     all timers of a slot are due at the same instant
 //! ```
 //!
-//! The lowest occupied level holds the next timers, in its lowest occupied slot. If these are few, they are read through. Else the
-//! slot is *split*: its timers are dealt out over 64 slots below it, which become the level below when time gets there.
+//! The lowest occupied level holds the next timers, in its lowest occupied slot. If these are few, they are brought to the *front*,
+//! in order, and leave it one by one. Whatever comes meanwhile and is due before the last of them joins them there. If they are
+//! many, the slot is *split*: its timers are dealt out over 64 slots below it, which become the level below when time gets there.
 //! So a timer goes down at most once per level, and the earliest is found without looking through a crowd again and again. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
@@ -20,6 +21,7 @@
 //! asyncio keeps a binary heap, `BaseEventLoop._scheduled`, in which equal deadlines come out in any order.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     iter, mem,
     time::Duration,
@@ -34,8 +36,8 @@ use super::{
 const DIGIT: u32 = 6;
 const SLOTS: usize = 1 << DIGIT;
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
-/// So many timers of a slot are read through every time that somebody asks for the earliest. More are once, and then split.
-const FEW: usize = 16;
+/// There is room for so many in front. More than that in a slot are read through once for the earliest, and then split.
+const FEW: usize = 32;
 
 /// Two of them fill a line of the cache.
 #[derive(Debug)]
@@ -59,6 +61,8 @@ impl Place {
     /// In the ready queue: its handle stands there.
     const DUE: Self = Self(0);
     const FAR: Self = Self(Self::NEW - 1);
+    /// In front, and never in a slot. One that was brought there from a slot keeps the name of that, and is told by its deadline.
+    const FRONT: Self = Self(Self::NEW - 2);
     /// The bit of those that are new.
     const NEW: u32 = 1 << 31;
 
@@ -113,23 +117,36 @@ pub(crate) struct Wheel<P> {
     /// Those of all nodes. Empty until the first timer: a loop that never sleeps never pays for them.
     slots: Vec<Slot>,
     nodes: Arena<Node>,
-    /// Invariant: bit `n` is set if and only if level `n` is occupied; the highest two, if and only if a timer is new, or far.
+    /// Invariant: bit `n` is set if and only if level `n` is occupied; the highest three, if and only if a timer is new, in front, or far.
     occupied: u16,
     /// Invariant: no timer on a level is due before this instant, but those that were late when they came.
     elapsed: u64,
     /// The earliest deadline but for new ones, or zero if it is not known. Never a far one.
     earliest: u64,
+    /// The few timers that are due next, but for new ones, the earliest of them last. Invariant: what lies in a slot is due after
+    /// them.
+    front: Vec<InOrder>,
     /// The timers that share the last instant. They lie in no slot.
     far: BTreeMap<(Duration, u64), TimerKey>,
     /// Their deadlines, and of those of them that are due.
     far_deadlines: HashMap<TimerKey, Duration>,
     /// Reused by `hand_out`, to bring the timers of one slot into order.
-    due: Vec<(u64, u64, TimerKey)>,
+    due: Vec<InOrder>,
 }
 
-/// The bits of `occupied` for what is new, and for what is far.
+/// A timer with what it is ordered by: its deadline and its number.
+type InOrder = (u64, u64, TimerKey);
+
+/// The bits of `occupied` for what is new, in front, or far.
 const NEW: u16 = 1 << (u16::BITS - 1);
-const FAR: u16 = 1 << (u16::BITS - 2);
+const FRONT: u16 = 1 << (u16::BITS - 2);
+const FAR: u16 = 1 << (u16::BITS - 3);
+
+/// A deadline and a number as one, to be compared at once.
+#[inline]
+fn order(deadline: u64, number: u64) -> u128 {
+    u128::from(deadline) << 64 | u128::from(number)
+}
 
 /// An instant as the wheel counts it. Deadlines more than 584 years away share the last one, and are told apart when it comes.
 #[inline]
@@ -171,6 +188,7 @@ impl<P: Copy> Wheel<P> {
             occupied: 0,
             elapsed: 0,
             earliest: 0,
+            front: Vec::new(),
             far: BTreeMap::new(),
             far_deadlines: HashMap::new(),
             due: Vec::new(),
@@ -281,12 +299,17 @@ impl<P: Copy> Wheel<P> {
             }
             Place::FAR => self.take_far(key),
             place => {
-                let (previous, next) = (timer.previous, timer.next);
-                self.unlink(place.slot(), previous, next);
-                if self.earliest == deadline {
-                    self.earliest = 0;
+                let (number, previous, next) = (timer.number, timer.previous, timer.next);
+                if self.is_in_front(deadline) {
+                    self.front.remove(self.place_in_front(deadline, number));
+                    self.mark_front();
+                } else {
+                    self.unlink(place.slot(), previous, next);
                 }
             }
+        }
+        if self.earliest == deadline {
+            self.earliest = 0;
         }
         self.free(key, deadline);
     }
@@ -338,10 +361,13 @@ impl<P: Copy> Wheel<P> {
     /// What the timers of this deadline are for, which is the earliest, in the order in which they were made.
     pub(crate) fn due_at(&mut self, earliest: Duration) -> Vec<P> {
         let mut due = Vec::new();
-        if let Some((first, _)) = self.front() {
-            let then = instant(earliest);
+        let then = instant(earliest);
+        if let Some((first, _)) = self.look_ahead() {
             let due_then = self.list(first).filter(|timer| timer.deadline == then);
             due.extend(due_then.map(|timer| (timer.number, timer.payload)));
+        } else if !self.front.is_empty() {
+            let due_then = self.front.iter().filter(|next| next.0 == then);
+            due.extend(due_then.map(|&(_, number, key)| (number, self.payload(key))));
         } else {
             let far = self.far.iter();
             let due_then = far.take_while(|&(&(deadline, _), _)| deadline == earliest);
@@ -372,19 +398,26 @@ impl<P: Copy> Wheel<P> {
     }
 
     fn find_earliest(&mut self) -> Option<Duration> {
-        let Some((first, is_instant)) = self.front() else {
-            return self.far.keys().next().map(|&(deadline, _)| deadline);
+        let crowd = self.look_ahead();
+        self.earliest = match (crowd, self.front.last()) {
+            (Some((first, is_instant)), _) => {
+                let many = if is_instant { 1 } else { usize::MAX };
+                let deadlines = self.list(first).take(many).map(|timer| timer.deadline);
+                deadlines.min()?
+            }
+            (None, Some(&(deadline, ..))) => deadline,
+            (None, None) => return self.far.keys().next().map(|&(deadline, _)| deadline),
         };
-        let many = if is_instant { 1 } else { usize::MAX };
-        let deadlines = self.list(first).take(many).map(|timer| timer.deadline);
-        self.earliest = deadlines.min()?;
         Some(Duration::from_nanos(self.earliest))
     }
 
-    /// The first of the list that holds the earliest deadline, and whether the others of the list have the same. A crowd that was
-    /// asked before is split on the way there. `None` if all timers are far.
-    fn front(&mut self) -> Option<(TimerKey, bool)> {
+    /// Sees to it that those stand in front that are due next, unless they are a crowd, or far. Returns the first of a crowd's
+    /// list, and whether the others of it have the same deadline. A crowd that was asked before is split on the way there.
+    fn look_ahead(&mut self) -> Option<(TimerKey, bool)> {
         self.place_new();
+        if !self.front.is_empty() {
+            return None;
+        }
         let (mut slot, mut level) = self.lowest()?;
         loop {
             match self.slots[slot] {
@@ -397,7 +430,10 @@ impl<P: Copy> Wheel<P> {
                 Slot {
                     first: Some(first), ..
                 } => {
-                    if level == 0 || !self.is_crowded(first) || self.is_read_first(slot) {
+                    if self.bring_to_front(slot, first) {
+                        return None;
+                    }
+                    if level == 0 || self.is_read_first(slot) {
                         let late_come_here = self.timers[first.index()].deadline <= self.elapsed;
                         return Some((first, level == 0 && !late_come_here));
                     }
@@ -408,36 +444,38 @@ impl<P: Copy> Wheel<P> {
         }
     }
 
+    /// Whether a timer may be due.
+    #[inline]
+    pub(crate) fn may_be_due(&self, now: Duration) -> bool {
+        self.occupied & NEW != 0 || self.earliest <= instant(now)
+    }
+
     /// Takes every timer with `deadline <= now` out of its slot, in the order of deadlines, ties as they were made.
     #[inline]
-    pub(crate) fn expire(&mut self, now: Duration, due: impl FnMut(TimerKey)) {
+    pub(crate) fn expire(&mut self, now: Duration, mut due: impl FnMut(TimerKey)) {
         let until = instant(now);
         self.place_new();
-        if self.earliest <= until {
+        if self.earliest > until {
+            return;
+        }
+        // While one is left in front, `elapsed` stays behind: that one may have stood below a slot where others still are.
+        if !self.hand_out_front(until, &mut due) {
             self.hand_out_until(until, now, due);
         }
     }
 
+    #[inline(never)]
     fn hand_out_until(&mut self, until: u64, now: Duration, mut due: impl FnMut(TimerKey)) {
         self.earliest = 0;
-        while let Some((slot, level)) = self.lowest() {
+        while !self.hand_out_front(until, &mut due) {
+            let Some((slot, level)) = self.lowest() else {
+                break;
+            };
             let Slot { first, below } = self.slots[slot];
-            let start = self.start(slot, level);
-            // The only timer of its slot needs no other level to be in order.
-            if let Some((key, deadline)) = first.and_then(|first| self.is_alone(first)) {
-                if deadline <= until {
-                    self.timers[key.index()].place = Place::DUE;
-                    self.take(slot);
-                    due(key);
-                    continue;
-                }
-                // It stays where it is, and so does the present instant. Not if that is where its slot begins already: what is
-                // new would lie on a lower level, and come out first.
-                if start > self.elapsed {
-                    self.earliest = deadline;
-                    return;
-                }
+            if first.is_some_and(|first| self.bring_to_front(slot, first)) {
+                continue;
             }
+            let start = self.start(slot, level);
             if start > until {
                 break;
             }
@@ -458,6 +496,22 @@ impl<P: Copy> Wheel<P> {
         if until == u64::MAX {
             self.hand_out_far(now, &mut due);
         }
+    }
+
+    /// Hands out those in front. Says whether one is left, which is not due yet.
+    #[inline]
+    fn hand_out_front(&mut self, until: u64, due: &mut impl FnMut(TimerKey)) -> bool {
+        while let Some(&(deadline, _, key)) = self.front.last() {
+            if deadline > until {
+                self.earliest = deadline;
+                return true;
+            }
+            self.front.pop();
+            self.timers[key.index()].place = Place::DUE;
+            due(key);
+        }
+        self.occupied &= !FRONT;
+        false
     }
 
     /// Hands out the timers of a slot of one instant. Those that were late when they came may be due before it.
@@ -513,7 +567,7 @@ impl<P: Copy> Wheel<P> {
                 self.place_far(key, deadline);
             } else {
                 self.earliest = self.earliest.min(at);
-                self.link(key, at);
+                self.place_in_order(key, at);
             }
         }
         self.new = new;
@@ -559,16 +613,80 @@ impl<P: Copy> Wheel<P> {
         node.read & bit != 0
     }
 
-    /// A timer and its deadline, if there is no other in its list.
-    #[inline]
-    fn is_alone(&self, key: TimerKey) -> Option<(TimerKey, u64)> {
-        let timer = &self.timers[key.index()];
-        timer.next.is_none().then_some((key, timer.deadline))
+    /// Brings the timers of a slot to the front, in order, if they are few. Says whether it did.
+    fn bring_to_front(&mut self, slot: usize, first: TimerKey) -> bool {
+        let mut next = Some(first);
+        while let Some(key) = next {
+            if self.front.len() == FEW {
+                self.front.clear();
+                return false;
+            }
+            let timer = &self.timers[key.index()];
+            self.front.push((timer.deadline, timer.number, key));
+            next = timer.next;
+        }
+        self.front
+            .sort_unstable_by_key(|&(deadline, number, _)| Reverse(order(deadline, number)));
+        self.occupied |= FRONT;
+        self.take(slot);
+        true
     }
 
-    /// Whether the timers of a list are more than a few.
-    fn is_crowded(&self, first: TimerKey) -> bool {
-        self.list(first).nth(FEW).is_some()
+    /// Whether a timer of this deadline, if it is not new, stands in front.
+    #[inline]
+    fn is_in_front(&self, deadline: u64) -> bool {
+        self.front
+            .first()
+            .is_some_and(|&(last, ..)| deadline <= last)
+    }
+
+    /// The place in front of a timer, or of one to come.
+    fn place_in_front(&self, deadline: u64, number: u64) -> usize {
+        let at = order(deadline, number);
+        self.front
+            .partition_point(|&(deadline, number, _)| order(deadline, number) > at)
+    }
+
+    /// Somebody has left the front.
+    fn mark_front(&mut self) {
+        if self.front.is_empty() {
+            self.occupied &= !FRONT;
+        }
+    }
+
+    /// Puts a timer where it belongs.
+    #[inline]
+    fn place_in_order(&mut self, key: TimerKey, at: u64) {
+        if self.is_in_front(at) {
+            self.join_front(key, at);
+        } else {
+            self.link(key, at);
+        }
+    }
+
+    #[inline(never)]
+    fn join_front(&mut self, key: TimerKey, at: u64) {
+        if self.front.len() == FEW {
+            self.send_back();
+            return self.place_in_order(key, at);
+        }
+        let timer = &mut self.timers[key.index()];
+        timer.place = Place::FRONT;
+        let number = timer.number;
+        let place = self.place_in_front(at, number);
+        self.front.insert(place, (at, number, key));
+    }
+
+    /// Puts the later half of those in front back into slots.
+    fn send_back(&mut self) {
+        let mut front = mem::take(&mut self.front);
+        let (middle, ..) = front[FEW / 2];
+        let later = front.partition_point(|&(deadline, ..)| deadline >= middle);
+        for (deadline, _, key) in front.drain(..later) {
+            self.link(key, deadline);
+        }
+        self.front = front;
+        self.mark_front();
     }
 
     /// The timers of a list, from its first on.
@@ -633,7 +751,7 @@ impl<P: Copy> Wheel<P> {
     }
 
     /// Puts a timer where its deadline belongs.
-    #[inline]
+    #[inline(always)]
     fn link(&mut self, key: TimerKey, at: u64) {
         // One that is late already stands in the slot of the present instant.
         let at = at.max(self.elapsed);
@@ -647,7 +765,7 @@ impl<P: Copy> Wheel<P> {
     }
 
     /// Puts a timer into a slot.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, slot: usize, key: TimerKey) {
         let next = self.slots[slot].first.replace(key);
         let timer = &mut self.timers[key.index()];
@@ -742,6 +860,8 @@ mod tests {
         Align(u32),
         /// A timer that is due together with another.
         InsertBeside(usize),
+        /// A timer that is late by so much.
+        InsertLate(u64),
         /// The next timers are taken back one by one, and somebody asks for the earliest each time.
         CancelNext(usize),
     }
@@ -763,6 +883,7 @@ mod tests {
             2 => Just(Op::Jump),
             1 => (1..6u32).prop_map(Op::Align),
             2 => any::<usize>().prop_map(Op::InsertBeside),
+            1 => (0..200u64).prop_map(Op::InsertLate),
         ]
     }
 
@@ -783,6 +904,12 @@ mod tests {
                         model.push((deadline, number, tag, key));
                     }
                     Op::InsertBeside(_) => {}
+                    Op::InsertLate(by) => {
+                        let deadline = now.saturating_sub(Duration::from_nanos(by));
+                        let number = ((tag as u64 + 4) * 8) << 32;
+                        let key = wheel.insert(deadline, number, tag);
+                        model.push((deadline, number, tag, key));
+                    }
                     Op::Align(level) => {
                         let slot = 1 << (DIGIT * level);
                         let begins = instant(now).checked_next_multiple_of(slot);
@@ -854,8 +981,10 @@ mod tests {
 
     /// How many timers are read through for the earliest.
     fn read(wheel: &mut Wheel<()>) -> usize {
-        let (first, _) = wheel.front().expect("there is a timer");
-        wheel.list(first).count()
+        match wheel.look_ahead() {
+            Some((first, _)) => wheel.list(first).count(),
+            None => wheel.front.len(),
+        }
     }
 
     /// So many timers in a slot of level 3, from `slot` times 262,144 ns on, and no more than a few of them in one below it.
@@ -878,11 +1007,57 @@ mod tests {
         }
     }
 
+    /// How many nanoseconds after the first of a crowd its timers are due until some instant.
+    fn due_until(wheel: &mut Wheel<()>, crowd: Duration, until: u64) -> Vec<u128> {
+        let mut due = Vec::new();
+        wheel.expire(crowd + Duration::from_nanos(until), |key| due.push(key));
+        let after = |key| (wheel.deadline(key) - crowd).as_nanos();
+        due.into_iter().map(after).collect()
+    }
+
     #[test]
-    fn a_few_are_read_through_each_time() {
+    fn a_few_stand_in_front_once_somebody_asks() {
         let mut wheel = Wheel::new(Origin::ZERO);
         crowd(&mut wheel, 1, FEW as u64);
-        assert_eq!([(); 3].map(|()| read(&mut wheel)), [FEW; 3]);
+        assert_eq!([(); 2].map(|()| read(&mut wheel)), [FEW; 2]);
+        assert_eq!((wheel.front.len(), wheel.occupied), (FEW, FRONT));
+    }
+
+    #[test]
+    fn of_a_full_front_the_later_half_is_sent_back() {
+        let mut wheel = Wheel::new(Origin::ZERO);
+        let first = crowd(&mut wheel, 1, FEW as u64)[0];
+        assert_eq!(read(&mut wheel), FEW);
+        let first = wheel.deadline(first);
+        wheel.insert(first + Duration::from_nanos(1_500), 100, ());
+        assert_eq!(read(&mut wheel), FEW / 2);
+        let due = due_until(&mut wheel, first, 1_000_000);
+        assert!(due.len() == FEW + 1 && due.is_sorted());
+    }
+
+    #[test]
+    fn a_full_front_of_one_instant_is_sent_back_as_a_whole() {
+        let mut wheel = Wheel::new(Origin::ZERO);
+        let at = Duration::from_nanos(1_000_000);
+        let mut keys: Vec<_> = (0..FEW).map(|n| wheel.insert(at, n as u64, ())).collect();
+        assert_eq!(read(&mut wheel), FEW);
+        keys.push(wheel.insert(at, FEW as u64, ()));
+        let mut due = Vec::new();
+        wheel.expire(at, |key| due.push(key));
+        assert_eq!(due, keys);
+    }
+
+    #[test]
+    fn what_is_new_comes_behind_those_that_lay_below_the_same_slot_as_the_front() {
+        let mut wheel = Wheel::new(Origin::ZERO);
+        let first = crowd(&mut wheel, 1, 100)[0];
+        assert_eq!([(); 2].map(|()| read(&mut wheel)), [100, 5]);
+        let first = wheel.deadline(first);
+        assert_eq!(due_until(&mut wheel, first, 0), [0]);
+        wheel.insert(first + Duration::from_nanos(8_500), 100, ());
+        let due = due_until(&mut wheel, first, 9_000);
+        assert_eq!(due.len(), 10);
+        assert!(due.is_sorted());
     }
 
     #[test]
