@@ -90,7 +90,7 @@ keys! {
     TimerKey
     /// Names a slot of the timer wheel.
     SlotKey
-    /// Names 64 of them together.
+    /// Names 256 of them together.
     NodeKey
 }
 

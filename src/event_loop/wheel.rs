@@ -1,17 +1,17 @@
 //! The timer wheel: deadlines by exact value, ties in the order they were made. Plain data, no future in sight.
 //!
-//! Time is counted in nanoseconds, read as digits of six bits. A timer lies on the *level* of the highest
+//! Time is counted in nanoseconds, read as digits of eight bits. A timer lies on the *level* of the highest
 //! digit in which its deadline differs from `elapsed`, in the *slot* that this digit names:
 //!
 //! ```text
-//! level 2   | 64 slots of 4.096 µs each |     a slot is a list of timers, in no order
-//! level 1   | 64 slots of 64 ns each    |
-//! level 0   | 64 slots of 1 ns each     |     all timers of a slot are due at the same instant
+//! level 2   | 256 slots of 65.536 µs each |     a slot is a list of timers, in no order
+//! level 1   | 256 slots of 256 ns each    |
+//! level 0   | 256 slots of 1 ns each      |     all timers of a slot are due at the same instant
 //! ```
 //!
 //! The lowest occupied level holds the next timers, in its lowest occupied slot. If these are few, they are brought to the *front*,
 //! in order, and leave it one by one. Whatever comes meanwhile and is due before the last of them joins them there. If they are
-//! many, the slot is *split*: its timers are dealt out over 64 slots below it, which become the level below when time gets there.
+//! many, the slot is *split*: its timers are dealt out over 256 slots below it, which become the level below when time gets there.
 //! So a timer goes down at most once per level, and the earliest is found without looking through a crowd again and again. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
@@ -33,7 +33,7 @@ use super::{
     key::{NodeKey, SlotKey, TimerKey},
 };
 
-const DIGIT: u32 = 6;
+const DIGIT: u32 = 8;
 const SLOTS: usize = 1 << DIGIT;
 const LEVELS: usize = u64::BITS.div_ceil(DIGIT) as usize;
 /// There is room for so many in front. More than that in a slot are read through once for the earliest, and then split.
@@ -88,23 +88,50 @@ impl Place {
     }
 }
 
-/// Timers, or if they were many, 64 slots below this one in their place.
+/// Timers, or if they were many, 256 slots below this one in their place.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     first: Option<TimerKey>,
     below: Option<NodeKey>,
 }
 
-/// What 64 slots have in common, a level's or those below a slot. Those of node `n` are the ones from `64 * n` on, and the
+/// What 256 slots have in common, a level's or those below a slot. Those of node `n` are the ones from `256 * n` on, and the
 /// first nodes are the levels.
 #[derive(Debug, Clone, Copy)]
 struct Node {
-    /// Invariant: bit `n` is set if and only if slot `n` is not empty.
-    occupied: u64,
-    /// Bit `n` is set if slot `n` was read through, though crowded: the next time it is split.
-    read: u64,
+    /// Invariant: slot `n` is marked if and only if it is not empty.
+    occupied: Marks,
+    /// Slot `n` is marked if it was read through, though crowded: the next time it is split.
+    read: Marks,
     /// The slot that these are below. `None` for a level's own.
     above: Option<SlotKey>,
+}
+
+/// Marks on some of the slots of a node.
+#[derive(Debug, Clone, Copy, Default)]
+struct Marks([u64; SLOTS / 64]);
+
+impl Marks {
+    #[inline]
+    fn set(&mut self, slot: usize) {
+        self.0[slot / 64] |= 1 << (slot % 64);
+    }
+
+    #[inline]
+    fn clear(&mut self, slot: usize) {
+        self.0[slot / 64] &= !(1 << (slot % 64));
+    }
+
+    fn has(&self, slot: usize) -> bool {
+        self.0[slot / 64] & 1 << (slot % 64) != 0
+    }
+
+    /// The lowest slot that is marked.
+    #[inline]
+    fn first(&self) -> Option<usize> {
+        let word = self.0.iter().position(|&word| word != 0)?;
+        Some(word * 64 + self.0[word].trailing_zeros() as usize)
+    }
 }
 
 #[derive(Debug)]
@@ -484,7 +511,7 @@ impl<P: Copy> Wheel<P> {
                 Some(below) => self.lower(slot, below, level),
                 None => {
                     self.take(slot);
-                    self.nodes[level].read &= !(1 << (slot % SLOTS));
+                    self.nodes[level].read.clear(slot % SLOTS);
                     match level {
                         0 => self.hand_out(first, &mut due),
                         _ => self.deal_out(first),
@@ -594,7 +621,7 @@ impl<P: Copy> Wheel<P> {
 
     #[inline]
     fn lowest_of(&self, node: usize) -> usize {
-        node * SLOTS + self.nodes[node].occupied.trailing_zeros() as usize
+        node * SLOTS + self.nodes[node].occupied.first().expect("it is occupied")
     }
 
     /// The first instant of a slot of a level.
@@ -608,9 +635,14 @@ impl<P: Copy> Wheel<P> {
 
     /// Whether a crowd is read through for the first time.
     fn is_read_first(&mut self, slot: usize) -> bool {
-        let (node, bit) = (&mut self.nodes[slot / SLOTS], 1 << (slot % SLOTS));
-        node.read ^= bit;
-        node.read & bit != 0
+        let read = &mut self.nodes[slot / SLOTS].read;
+        let is_first = !read.has(slot % SLOTS);
+        if is_first {
+            read.set(slot % SLOTS);
+        } else {
+            read.clear(slot % SLOTS);
+        }
+        is_first
     }
 
     /// Brings the timers of a slot to the front, in order, if they are few. Says whether it did.
@@ -716,9 +748,8 @@ impl<P: Copy> Wheel<P> {
     #[inline(never)]
     fn lower(&mut self, slot: usize, below: NodeKey, level: usize) {
         let mut occupied = self.nodes[below.index()].occupied;
-        while occupied != 0 {
-            let digit = occupied.trailing_zeros() as usize;
-            occupied &= occupied - 1;
+        while let Some(digit) = occupied.first() {
+            occupied.clear(digit);
             let to = (level - 1) * SLOTS + digit;
             let from = mem::take(&mut self.slots[below.index() * SLOTS + digit]);
             if let Some(lower) = from.below {
@@ -739,8 +770,8 @@ impl<P: Copy> Wheel<P> {
 
     fn insert_node(&mut self, above: Option<SlotKey>) -> NodeKey {
         let node = self.nodes.insert(Node {
-            occupied: 0,
-            read: 0,
+            occupied: Marks::default(),
+            read: Marks::default(),
             above,
         });
         let slots = (node + 1) * SLOTS;
@@ -781,7 +812,7 @@ impl<P: Copy> Wheel<P> {
     #[inline]
     fn mark_occupied(&mut self, slot: usize) {
         let node = slot / SLOTS;
-        self.nodes[node].occupied |= 1 << (slot % SLOTS);
+        self.nodes[node].occupied.set(slot % SLOTS);
         if node < LEVELS {
             self.occupied |= 1 << node;
         }
@@ -815,8 +846,8 @@ impl<P: Copy> Wheel<P> {
     #[inline]
     fn mark_empty(&mut self, slot: usize) {
         let node = &mut self.nodes[slot / SLOTS];
-        node.occupied &= !(1 << (slot % SLOTS));
-        if node.occupied == 0 {
+        node.occupied.clear(slot % SLOTS);
+        if node.occupied.first().is_none() {
             self.mark_empty_node(slot / SLOTS);
         }
     }
@@ -987,9 +1018,9 @@ mod tests {
         }
     }
 
-    /// So many timers in a slot of level 3, from `slot` times 262,144 ns on, and no more than a few of them in one below it.
+    /// So many timers in a slot of level 3, from `slot` times 16.8 ms on, and no more than a few of them in one below it.
     fn crowd(wheel: &mut Wheel<()>, slot: u64, many: u64) -> Vec<TimerKey> {
-        let at = |n| Duration::from_nanos((slot << (3 * DIGIT)) + n * 1_000);
+        let at = |n| Duration::from_nanos((slot << (3 * DIGIT)) + n * 10_000);
         (0..many).map(|n| wheel.insert(at(n), n, ())).collect()
     }
 
@@ -1029,7 +1060,7 @@ mod tests {
         let first = crowd(&mut wheel, 1, FEW as u64)[0];
         assert_eq!(read(&mut wheel), FEW);
         let first = wheel.deadline(first);
-        wheel.insert(first + Duration::from_nanos(1_500), 100, ());
+        wheel.insert(first + Duration::from_nanos(15_000), 100, ());
         assert_eq!(read(&mut wheel), FEW / 2);
         let due = due_until(&mut wheel, first, 1_000_000);
         assert!(due.len() == FEW + 1 && due.is_sorted());
@@ -1051,11 +1082,11 @@ mod tests {
     fn what_is_new_comes_behind_those_that_lay_below_the_same_slot_as_the_front() {
         let mut wheel = Wheel::new(Origin::ZERO);
         let first = crowd(&mut wheel, 1, 100)[0];
-        assert_eq!([(); 2].map(|()| read(&mut wheel)), [100, 5]);
+        assert_eq!([(); 2].map(|()| read(&mut wheel)), [100, 7]);
         let first = wheel.deadline(first);
         assert_eq!(due_until(&mut wheel, first, 0), [0]);
-        wheel.insert(first + Duration::from_nanos(8_500), 100, ());
-        let due = due_until(&mut wheel, first, 9_000);
+        wheel.insert(first + Duration::from_nanos(85_000), 100, ());
+        let due = due_until(&mut wheel, first, 90_000);
         assert_eq!(due.len(), 10);
         assert!(due.is_sorted());
     }
@@ -1073,7 +1104,7 @@ mod tests {
         }
     }
 
-    /// In one slot lie all, in one below it 64, in one below that a single one.
+    /// In one slot lie all, in one below it 256, in one below that a single one.
     #[test]
     fn a_crowd_that_is_taken_back_one_by_one_is_read_through_once_on_each_level() {
         let mut wheel = Wheel::new(Origin::ZERO);
@@ -1092,16 +1123,16 @@ mod tests {
     fn the_only_timer_where_a_crowd_that_was_split_begins_comes_before_what_is_later() {
         let at = |n| Duration::from_nanos(SLOTS as u64 * SLOTS as u64 + n);
         let mut wheel = Wheel::new(Origin::ZERO);
-        let crowd: Vec<_> = (0..20)
-            .map(|n| wheel.insert(at(64 * n + 50), n, ()))
+        let crowd: Vec<_> = (0..40)
+            .map(|n| wheel.insert(at(SLOTS as u64 * n + 50), n, ()))
             .collect();
         for soon in [1, 2, 3] {
-            let key = wheel.insert(at(soon), 20, ());
+            let key = wheel.insert(at(soon), 40, ());
             assert_eq!(wheel.earliest(), Some(at(soon)));
             wheel.cancel(key);
         }
         wheel.expire(at(10), |_| {});
-        let later = wheel.insert(at(60), 21, ());
+        let later = wheel.insert(at(60), 41, ());
         let mut due = Vec::new();
         wheel.expire(at(63), |key| due.push(key));
         assert_eq!(due, [crowd[0], later]);
