@@ -97,7 +97,6 @@ impl Future for Sleep {
                     return Poll::Pending;
                 }
             }
-            Stage::ToSleep(_) => return self.begin_sleep(cx),
             _ => {}
         }
         self.poll_asleep(cx)
@@ -105,12 +104,12 @@ impl Future for Sleep {
 }
 
 impl Sleep {
-    /// The first poll of a sleep that takes time.
-    fn begin_sleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Stage::ToSleep(delay) = self.0 else {
-            unreachable!("it is to sleep")
-        };
-        self.begin(|home| home.begin_sleep(delay, cx))
+    /// Polls a sleep that takes time, or a bare yield about which there is more to say.
+    fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        match self.0 {
+            Stage::ToSleep(delay) => self.begin(|home| home.begin_sleep(delay, cx)),
+            _ => self.poll_begun(cx),
+        }
     }
 
     #[inline]
@@ -123,8 +122,8 @@ impl Sleep {
         Poll::Pending
     }
 
-    /// A later poll of a sleep that takes time, or any of a bare yield about which there is more to say.
-    fn poll_asleep(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+    #[inline(never)]
+    fn poll_begun(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         match &self.0 {
             Stage::Asleep(home, waiter) if home.wake_up(*waiter) => {
                 self.0 = Stage::Over;
@@ -140,7 +139,7 @@ impl Sleep {
             Stage::Asleep(home, waiter) => home.poll_waiter(waiter, cx),
             Stage::Yielding(since) => Loop::poll_yield_here(*since),
             Stage::ToYield => return self.begin(|home| home.begin_yield_inside(cx)),
-            Stage::ToSleep(_) => return self.begin_sleep(cx),
+            Stage::ToSleep(_) => unreachable!("it has begun"),
             Stage::Over => panic!("`sleep` polled again after its end"),
         });
         if settled.is_gone() {
