@@ -15,8 +15,8 @@
 //! So a timer goes down at most once per level, and the earliest is found without looking through a crowd again and again. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
-//! A new timer lies apart, as it came, until the wheel is looked at. Only then does it get a deadline and a level: many are taken
-//! back before that.
+//! A new timer lies apart, as it came. Its deadline is worked out when a turn begins, and it goes to its level when the earliest of all
+//! has come: many are taken back before the one or the other.
 //!
 //! asyncio keeps a binary heap, `BaseEventLoop._scheduled`, in which equal deadlines come out in any order.
 
@@ -42,7 +42,7 @@ const FEW: usize = 32;
 /// Two of them fill a line of the cache.
 #[derive(Debug)]
 struct Timer<P> {
-    /// See [`instant`]. Not known as long as it is new.
+    /// See [`instant`]. Not known before somebody has looked at it.
     deadline: u64,
     number: u64,
     /// What it is for. `None` if it was cancelled when its handle stood in the ready queue.
@@ -137,8 +137,10 @@ impl Marks {
 #[derive(Debug)]
 pub(crate) struct Wheel<P> {
     timers: Arena<Timer<P>>,
-    /// The timers that came since somebody looked, in no order.
+    /// The timers that have no level yet.
     new: Vec<(TimerKey, Deadline)>,
+    /// How many of them, the first ones, have been looked at: their deadlines are known.
+    known: usize,
     /// That of the clock which the deadlines are by.
     origin: Origin,
     /// Those of all nodes. Empty until the first timer: a loop that never sleeps never pays for them.
@@ -148,7 +150,7 @@ pub(crate) struct Wheel<P> {
     occupied: u16,
     /// Invariant: no timer on a level is due before this instant, but those that were late when they came.
     elapsed: u64,
-    /// The earliest deadline but for new ones, or zero if it is not known. Never a far one.
+    /// The earliest deadline of those that are known, or zero if it is not known. Never a far one.
     earliest: u64,
     /// The few timers that are due next, but for new ones, the earliest of them last. Invariant: what lies in a slot is due after
     /// them.
@@ -209,6 +211,7 @@ impl<P: Copy> Wheel<P> {
         Self {
             timers: Arena::new(),
             new: Vec::new(),
+            known: 0,
             origin,
             slots: Vec::new(),
             nodes: Arena::new(),
@@ -232,7 +235,7 @@ impl<P: Copy> Wheel<P> {
         self.timers.len()
     }
 
-    /// Sets a timer. Its number is its place among equal deadlines.
+    /// Sets a timer that is likely to stay. Its number is its place among equal deadlines.
     pub(crate) fn insert(
         &mut self,
         deadline: impl Into<Deadline>,
@@ -244,10 +247,11 @@ impl<P: Copy> Wheel<P> {
         let key = TimerKey::new(self.timers.insert(timer));
         self.new.push((key, deadline.into()));
         self.occupied |= NEW;
+        self.look_at_new();
         key
     }
 
-    /// Sets a timer, if there is room for it.
+    /// Sets a timer, if there is room for it, and does not look at it before the next turn begins.
     // Always, since the deadline need not be put together then.
     #[inline(always)]
     pub(crate) fn insert_within_capacity(
@@ -295,7 +299,10 @@ impl<P: Copy> Wheel<P> {
     #[inline]
     pub(crate) fn take_newest(&mut self, key: TimerKey) -> bool {
         let is_newest = self.new.last().is_some_and(|&(newest, _)| newest == key);
-        if !is_newest || !self.timers.free_within_capacity(key.index()) {
+        if !is_newest
+            || self.known == self.new.len()
+            || !self.timers.free_within_capacity(key.index())
+        {
             return false;
         }
         self.new.pop();
@@ -310,11 +317,9 @@ impl<P: Copy> Wheel<P> {
         let timer = &mut self.timers[key.index()];
         let deadline = timer.deadline;
         if let Some(index) = timer.place.index() {
-            self.new.swap_remove(index);
-            match self.new.get(index) {
-                Some(&(moved, _)) => self.timers[moved.index()].place = Place::new(index),
-                None if index == 0 => self.occupied &= !NEW,
-                None => {}
+            self.take_new(index);
+            if self.earliest == deadline {
+                self.earliest = 0;
             }
             return self.timers.free(key.index());
         }
@@ -339,6 +344,28 @@ impl<P: Copy> Wheel<P> {
             self.earliest = 0;
         }
         self.free(key, deadline);
+    }
+
+    fn take_new(&mut self, mut index: usize) {
+        // The last of those that are known takes its place, and the last of all the place of that.
+        if index < self.known {
+            self.known -= 1;
+            self.move_new(self.known, index);
+            index = self.known;
+        }
+        self.move_new(self.new.len() - 1, index);
+        self.new.pop();
+        if self.new.is_empty() {
+            self.occupied &= !NEW;
+        }
+    }
+
+    #[inline]
+    fn move_new(&mut self, from: usize, to: usize) {
+        if from != to {
+            self.new[to] = self.new[from];
+            self.timers[self.new[to].0.index()].place = Place::new(to);
+        }
     }
 
     /// What a due timer is for, unless it was cancelled. The timer stays.
@@ -417,7 +444,7 @@ impl<P: Copy> Wheel<P> {
         if self.occupied == 0 {
             return None;
         }
-        self.place_new();
+        self.look_at_new();
         match self.earliest {
             0 => self.find_earliest(),
             earliest => Some(Duration::from_nanos(earliest)),
@@ -474,17 +501,18 @@ impl<P: Copy> Wheel<P> {
     /// Whether a timer may be due.
     #[inline]
     pub(crate) fn may_be_due(&self, now: Duration) -> bool {
-        self.occupied & NEW != 0 || self.earliest <= instant(now)
+        self.known < self.new.len() || self.earliest <= instant(now)
     }
 
     /// Takes every timer with `deadline <= now` out of its slot, in the order of deadlines, ties as they were made.
     #[inline]
     pub(crate) fn expire(&mut self, now: Duration, mut due: impl FnMut(TimerKey)) {
         let until = instant(now);
-        self.place_new();
+        self.look_at_new();
         if self.earliest > until {
             return;
         }
+        self.place_new();
         // While one is left in front, `elapsed` stays behind: that one may have stood below a slot where others still are.
         if !self.hand_out_front(until, &mut due) {
             self.hand_out_until(until, now, due);
@@ -568,6 +596,31 @@ impl<P: Copy> Wheel<P> {
         }
     }
 
+    /// Works out when the new timers are due.
+    #[inline]
+    fn look_at_new(&mut self) {
+        if self.known < self.new.len() {
+            self.look_at_all_new();
+        }
+    }
+
+    #[inline(never)]
+    fn look_at_all_new(&mut self) {
+        // There is no other.
+        if self.occupied == NEW && self.known == 0 {
+            self.earliest = u64::MAX;
+        }
+        for &(key, deadline) in &self.new[self.known..] {
+            let at = instant(deadline.time(self.origin));
+            self.timers[key.index()].deadline = at;
+            self.earliest = self.earliest.min(at);
+        }
+        self.known = self.new.len();
+        if self.earliest == u64::MAX {
+            self.earliest = 0;
+        }
+    }
+
     /// Puts the new timers where they belong.
     #[inline]
     fn place_new(&mut self) {
@@ -581,26 +634,17 @@ impl<P: Copy> Wheel<P> {
         if self.slots.is_empty() {
             self.make_levels();
         }
+        self.look_at_new();
         self.occupied &= !NEW;
-        if self.occupied == 0 {
-            self.earliest = u64::MAX;
-        }
+        self.known = 0;
         let mut new = mem::take(&mut self.new);
         for (key, deadline) in new.drain(..) {
-            let deadline = deadline.time(self.origin);
-            let at = instant(deadline);
-            self.timers[key.index()].deadline = at;
-            if at == u64::MAX {
-                self.place_far(key, deadline);
-            } else {
-                self.earliest = self.earliest.min(at);
-                self.place_in_order(key, at);
+            match self.timers[key.index()].deadline {
+                u64::MAX => self.place_far(key, deadline.time(self.origin)),
+                at => self.place_in_order(key, at),
             }
         }
         self.new = new;
-        if self.earliest == u64::MAX {
-            self.earliest = 0;
-        }
     }
 
     /// Puts the timers of a list where they belong.
@@ -918,6 +962,21 @@ mod tests {
         ]
     }
 
+    /// Sets a timer that is looked at when somebody asks, or one that is looked at once.
+    fn set(wheel: &mut Wheel<usize>, deadline: Duration, number: u64, tag: usize) -> TimerKey {
+        let later = match tag % 3 {
+            0 => None,
+            _ => wheel.insert_within_capacity(deadline.into(), number, tag),
+        };
+        later.unwrap_or_else(|| wheel.insert(deadline, number, tag))
+    }
+
+    fn take_back(wheel: &mut Wheel<usize>, key: TimerKey) {
+        if !wheel.take_newest(key) {
+            wheel.cancel(key);
+        }
+    }
+
     proptest! {
         #[test]
         fn hands_out_what_a_sorted_list_would(ops in proptest::collection::vec((op(), any::<bool>()), 1..100)) {
@@ -931,14 +990,14 @@ mod tests {
                     Op::InsertBeside(which) if !model.is_empty() => {
                         let (deadline, ..) = model[which % model.len()];
                         let number = ((tag as u64 + 4) * 8) << 32;
-                        let key = wheel.insert(deadline, number, tag);
+                        let key = set(&mut wheel, deadline, number, tag);
                         model.push((deadline, number, tag, key));
                     }
                     Op::InsertBeside(_) => {}
                     Op::InsertLate(by) => {
                         let deadline = now.saturating_sub(Duration::from_nanos(by));
                         let number = ((tag as u64 + 4) * 8) << 32;
-                        let key = wheel.insert(deadline, number, tag);
+                        let key = set(&mut wheel, deadline, number, tag);
                         model.push((deadline, number, tag, key));
                     }
                     Op::Align(level) => {
@@ -949,12 +1008,12 @@ mod tests {
                     Op::Insert(delay, late) => {
                         let deadline = now.saturating_add(Duration::from_nanos(delay) * if delay == u64::MAX { 9 } else { 1 });
                         let number = ((tag as u64 + 4) * 8 - late * 9) << 32;
-                        let key = wheel.insert(deadline, number, tag);
+                        let key = set(&mut wheel, deadline, number, tag);
                         model.push((deadline, number, tag, key));
                     }
                     Op::Cancel(which) if !model.is_empty() => {
                         let (.., key) = model.remove(which % model.len());
-                        wheel.cancel(key);
+                        take_back(&mut wheel, key);
                     }
                     Op::Cancel(_) => {}
                     Op::Crowd(many, apart) => {
@@ -963,7 +1022,7 @@ mod tests {
                             let number = (tag as u64 + 4) * 8;
                             // Equal ones have numbers in another order than they came.
                             let number = (number << 32) + at * 37 % 83;
-                            let key = wheel.insert(deadline, number, tag);
+                            let key = set(&mut wheel, deadline, number, tag);
                             model.push((deadline, number, tag, key));
                         }
                     }
@@ -971,7 +1030,7 @@ mod tests {
                         model.sort_by_key(|&(deadline, number, ..)| (deadline, number));
                         for (deadline, .., key) in model.drain(..many.min(model.len())) {
                             prop_assert_eq!(wheel.earliest(), Some(deadline));
-                            wheel.cancel(key);
+                            take_back(&mut wheel, key);
                         }
                     }
                     Op::Advance(by) => now += Duration::from_nanos(by),
