@@ -4,7 +4,7 @@ use std::{cell::Cell, task::Waker};
 
 use super::{
     key::{TaskKey, WaiterKey},
-    now::{self, NOBODYS, Stamp},
+    now::{self, NOBODYS, Now, Stamp},
 };
 
 /// Where a loop is just now. Plain data, like the state that it belongs to.
@@ -59,17 +59,17 @@ impl Here {
 
     /// A step of a task begins.
     #[inline]
-    pub(crate) fn begin_step(&self, task: TaskKey, calm: bool) -> u32 {
+    pub(crate) fn begin_step(&self, task: TaskKey, calm: bool, now: &Now) -> u32 {
         let stamp = self.stamp.get().next(self.first.get());
-        self.set_stamp(if calm { stamp } else { stamp.raising() });
+        self.set_stamp(if calm { stamp } else { stamp.raising() }, now);
         self.task.set(Some(task));
         stamp.step()
     }
 
     #[inline]
-    fn set_stamp(&self, stamp: Stamp) {
+    fn set_stamp(&self, stamp: Stamp, now: &Now) {
         self.stamp.set(stamp);
-        now::set_stamp(stamp);
+        now.set_stamp(stamp);
     }
 
     /// Which step this is.
@@ -86,7 +86,7 @@ impl Here {
 
     /// A request is to be delivered in the step that is running.
     pub(crate) fn raise(&self) {
-        self.set_stamp(self.stamp.get().raising());
+        now::with(|now| self.set_stamp(self.stamp.get().raising(), now));
     }
 
     /// Whether it is this loop's step in which a bare yield began.
@@ -100,13 +100,13 @@ impl Here {
     }
 
     /// No task is running any more.
-    pub(crate) fn leave_step(&self) {
+    pub(crate) fn leave_step(&self, now: &Now) {
         self.task.set(None);
         self.undrawn.set(0);
         self.asked.set(0);
         self.stamp.set(self.stamp.get().raising());
         debug_assert!(self.scope.get().is_none(), "every poll of a scope was left");
-        now::leave_step();
+        now.leave_step();
     }
 
     /// The innermost `wait_for` that is being polled.

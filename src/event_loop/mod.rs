@@ -43,6 +43,7 @@ use self::{
     clock::Clock,
     here::Here,
     key::TaskKey,
+    now::Now,
     state::{Between, Rest, State},
     waker::Post,
 };
@@ -433,6 +434,7 @@ impl Spare {
 
 /// What a step is taken with. The coroutine is out of its slot for as long, so that nothing is borrowed meanwhile.
 pub(crate) struct Stepping<'a, 'b> {
+    now: &'a Now,
     /// `None` for main, and between steps.
     body: Unclaimed,
     main: Option<Pin<&'a mut (dyn Step + 'b)>>,
@@ -442,7 +444,9 @@ pub(crate) struct Stepping<'a, 'b> {
 impl Stepping<'_, '_> {
     #[inline]
     fn step(&mut self) -> Option<Ending> {
-        let Self { body, main, spare } = self;
+        let Self {
+            body, main, spare, ..
+        } = self;
         step_of(body, main, &spare.waker)
     }
 
@@ -703,14 +707,17 @@ impl Loop {
         work: impl FnOnce(&mut Stepping<'_, '_>) -> R,
     ) -> R {
         let spare = self.spare.take();
-        let mut stepping = Stepping {
-            body: None,
-            main,
-            spare: spare.unwrap_or_else(|| Spare::new(&self.inbox)),
-        };
-        let done = work(&mut stepping);
-        self.spare.set(Some(stepping.spare));
-        done
+        now::with(|now| {
+            let mut stepping = Stepping {
+                now,
+                body: None,
+                main,
+                spare: spare.unwrap_or_else(|| Spare::new(&self.inbox)),
+            };
+            let done = work(&mut stepping);
+            self.spare.set(Some(stepping.spare));
+            done
+        })
     }
 
     /// Waits until something is ready: for the next deadline, for a waker from outside, or not at all.
@@ -789,12 +796,12 @@ impl Loop {
             });
             let begun = self.open_quietly(
                 #[inline(always)]
-                |state| state.next_step(pending, &mut stepping.body, between),
+                |state| state.next_step(pending, &mut stepping.body, stepping.now, between),
             );
             let next = match (begun, pending.take()) {
                 (Ok(task), _) => Next::Step(task),
                 (Err(Unusual::Suspension), Some(task)) => Next::Unsettled(task),
-                _ => self.open(|state| state.next(&mut stepping.body)),
+                _ => self.open(|state| state.next(&mut stepping.body, stepping.now)),
             };
             match next {
                 Next::Step(task) => {
@@ -838,14 +845,14 @@ impl Loop {
     /// Ends a step that has returned, and its task with it, if that is all there is to it.
     #[inline]
     fn finish_alone(&self, task: TaskKey, stepping: &mut Stepping<'_, '_>) -> bool {
-        self.open_quietly(|state| state.finish_alone(task, &mut stepping.body))
+        self.open_quietly(|state| state.finish_alone(task, &mut stepping.body, stepping.now))
     }
 
     /// Sees to what comes of a step that did not simply leave its task suspended.
     #[inline(never)]
     fn end_step(&self, task: TaskKey, mut ending: Option<Ending>, stepping: &mut Stepping<'_, '_>) {
         if let Some(ending) = ending {
-            if self.open(|state| state.finish(task, ending, &mut stepping.body)) {
+            if self.open(|state| state.finish(task, ending, &mut stepping.body, stepping.now)) {
                 if stepping.body.is_some() {
                     self.discard(&mut stepping.body);
                 }
@@ -853,7 +860,7 @@ impl Loop {
             }
         }
         while let After::Abandon =
-            self.open(|state| state.end_step(task, ending, &mut stepping.body))
+            self.open(|state| state.end_step(task, ending, &mut stepping.body, stepping.now))
         {
             stepping.abandon();
             ending = Some(Ending::Cancelled);
@@ -931,7 +938,7 @@ impl Loop {
         let panicked = self.here.task.get();
         // Else it may be another loop whose step is running.
         if panicked.is_some() {
-            self.here.leave_step();
+            now::with(|now| self.here.leave_step(now));
         }
         self.here.forget_waker();
         loop {

@@ -63,7 +63,8 @@ impl Stamp {
     }
 }
 
-struct Now {
+/// What there is to know.
+pub(crate) struct Now {
     stamp: Cell<Stamp>,
     /// What the waker points to that a step is polled with, while no `wait_for` is drawn around, and else what nobody's does.
     waker: Cell<*const ()>,
@@ -88,6 +89,12 @@ thread_local! {
 /// What nobody's waker points to: not null, which is where [`Waker::noop`] points.
 pub(super) const NOBODYS: *const () = (&raw const NOBODY).cast();
 static NOBODY: u8 = 0;
+
+/// Lends it out, to those who ask in each step: the variable is then looked up once.
+#[inline]
+pub(crate) fn with<R>(work: impl FnOnce(&Now) -> R) -> R {
+    NOW.with(work)
+}
 
 /// Begins a bare yield, if it is the running task that polls with this waker, with no `wait_for` drawn around: when this step is
 /// over, the task's next one is queued. Returns the step that it began in.
@@ -122,17 +129,6 @@ pub(crate) fn begin_any_yield() -> Stamp {
     NOW.with(Now::begin_yield)
 }
 
-/// The task's next step is queued, or begins at once: no bare yield has begun in that.
-#[inline]
-pub(crate) fn forget_yields() {
-    NOW.with(|now| now.yields.set(0));
-}
-
-#[inline]
-pub(super) fn set_stamp(stamp: Stamp) {
-    NOW.with(|now| now.stamp.set(stamp));
-}
-
 pub(super) fn set_waker(waker: *const ()) {
     NOW.with(|now| now.waker.set(waker));
 }
@@ -147,16 +143,31 @@ pub(super) fn forget_waker(waker: *const ()) {
     });
 }
 
-/// No step is running any more.
-#[inline]
-pub(super) fn leave_step() {
-    NOW.with(|now| {
-        now.stamp.set(Stamp::NONE);
-        now.yields.set(0);
-    });
-}
-
 impl Now {
+    /// How many bare yields began in this step.
+    #[inline]
+    pub(crate) fn yields(&self) -> u32 {
+        self.yields.get()
+    }
+
+    /// The task's next step is queued, or begins at once: no bare yield has begun in that.
+    #[inline]
+    pub(crate) fn forget_yields(&self) {
+        self.yields.set(0);
+    }
+
+    #[inline]
+    pub(super) fn set_stamp(&self, stamp: Stamp) {
+        self.stamp.set(stamp);
+    }
+
+    /// No step is running any more.
+    #[inline]
+    pub(super) fn leave_step(&self) {
+        self.stamp.set(Stamp::NONE);
+        self.yields.set(0);
+    }
+
     #[inline]
     fn begin_yield(&self) -> Stamp {
         self.yields.set(self.yields.get() + 1);

@@ -166,6 +166,15 @@ impl State {
     fn jump_to_next_turn(&mut self, clock: &Clock) {
         self.wheel.earliest().map(|deadline| clock.jump(deadline));
         self.begin_due_turn(clock.now());
+        // That is a turn of timers alone. If nothing but sleeps are over, nobody can come between it and the next, and time has not
+        // gone on.
+        while let Some(Handle::Timer(timer)) = self.ready.first() {
+            if !self.end_sleep_of(timer) {
+                return;
+            }
+            self.ready.take_first();
+        }
+        self.ready.begin_turn();
     }
 
     /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
@@ -186,15 +195,27 @@ impl State {
 
     /// Runs the handle of a timer: wakes what sleeps, strikes what took too long.
     pub(crate) fn run_timer(&mut self, timer: TimerKey) {
-        match self.wheel.payload(timer) {
-            None => self.wheel.remove_due(timer),
-            Some(key) if self.wake_sleeper(key) => self.wheel.remove_due(timer),
-            Some(key) => self.run_unusual_timer(timer, key),
+        if !self.end_sleep_of(timer) {
+            self.run_unusual_timer(timer);
         }
     }
 
+    /// Wakes what sleeps until a timer that is due, if that is all there is to it. Says whether it was so.
+    #[inline]
+    fn end_sleep_of(&mut self, timer: TimerKey) -> bool {
+        let sleeper = self.wheel.payload(timer);
+        let is_woken = sleeper.is_some_and(|sleeper| self.wake_sleeper(sleeper));
+        if is_woken {
+            self.wheel.remove_due(timer);
+        }
+        is_woken
+    }
+
     #[inline(never)]
-    fn run_unusual_timer(&mut self, timer: TimerKey, key: WaiterKey) {
+    fn run_unusual_timer(&mut self, timer: TimerKey) {
+        let Some(key) = self.wheel.payload(timer) else {
+            return self.wheel.remove_due(timer);
+        };
         if self.journal.is_some() {
             self.write_timer(key);
         }

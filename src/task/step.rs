@@ -15,7 +15,7 @@ use crate::{
     event_loop::{
         Cause, Handle,
         key::TaskKey,
-        now,
+        now::Now,
         ready::Entry,
         state::{Between, Errand, State},
     },
@@ -121,19 +121,20 @@ impl State {
         &mut self,
         pending: Option<TaskKey>,
         body: &mut Unclaimed,
+        now: &Now,
         between: Option<Between<'_>>,
     ) -> Result<TaskKey, Unusual> {
         if let Some(first) = self.ready.first_entry() {
-            self.suspend_pending(pending, body)?;
-            return self.begin_first(first, body);
+            self.suspend_pending(pending, body, now)?;
+            return self.begin_first(first, body, now);
         }
         let between = between.filter(|between| self.may_go_on(between.inbox));
         if let (Some(key), Some(_)) = (pending, between) {
-            if self.goes_on_alone(key) {
+            if self.goes_on_alone(key, now) {
                 return Ok(key);
             }
         }
-        self.suspend_pending(pending, body)?;
+        self.suspend_pending(pending, body, now)?;
         let Some(between) = between else {
             return Err(Unusual::Handle);
         };
@@ -142,26 +143,36 @@ impl State {
                 return Err(Unusual::Handle);
             }
         } else if let Some(lone) = self.ready.lone_entry() {
-            return self.begin_lone(lone, body);
+            return self.begin_lone(lone, body, now);
         } else {
             self.ready.begin_turn();
         }
         let first = self.ready.first_entry().ok_or(Unusual::Handle)?;
-        self.begin_first(first, body)
+        self.begin_first(first, body, now)
     }
 
     /// Begins a step that is the first of its turn.
     #[inline]
-    fn begin_first(&mut self, first: Entry, body: &mut Unclaimed) -> Result<TaskKey, Unusual> {
-        let key = self.begin_usual_step(first, body)?;
+    fn begin_first(
+        &mut self,
+        first: Entry,
+        body: &mut Unclaimed,
+        now: &Now,
+    ) -> Result<TaskKey, Unusual> {
+        let key = self.begin_usual_step(first, body, now)?;
         self.ready.take_first();
         Ok(key)
     }
 
     /// Begins a step that is a turn by itself. That turn begins only if there is more to the step.
     #[inline]
-    fn begin_lone(&mut self, lone: Entry, body: &mut Unclaimed) -> Result<TaskKey, Unusual> {
-        let begun = self.begin_usual_step(lone, body);
+    fn begin_lone(
+        &mut self,
+        lone: Entry,
+        body: &mut Unclaimed,
+        now: &Now,
+    ) -> Result<TaskKey, Unusual> {
+        let begun = self.begin_usual_step(lone, body, now);
         match begun {
             Ok(_) => self.ready.take_lone(),
             Err(_) => self.ready.begin_turn(),
@@ -175,36 +186,37 @@ impl State {
         &mut self,
         handle: Entry,
         body: &mut Unclaimed,
+        now: &Now,
     ) -> Result<TaskKey, Unusual> {
         let key = handle.step().ok_or(Unusual::Handle)?;
         let slot = &mut self.tasks[key.index()];
         if slot.flags.has(UNUSUAL) {
             return Err(Unusual::Handle);
         }
-        slot.begin_step(self.here.begin_step(key, true), body);
+        slot.begin_step(self.here.begin_step(key, true, now), body);
         Ok(key)
     }
 
     /// Begins the next step of a task right after a step that ended in a bare yield, if that is all that the next turn would be: the task
     /// is neither queued nor suspended for it. The turn before is over.
     #[inline]
-    fn goes_on_alone(&mut self, key: TaskKey) -> bool {
+    fn goes_on_alone(&mut self, key: TaskKey, now: &Now) -> bool {
         let slot = &mut self.tasks[key.index()];
-        let goes_on = now::yields() > 0
+        let goes_on = now.yields() > 0
             && self.wheel.is_empty()
             && self.ready.next_turn_len() == 0
             && !slot.flags.has(UNUSUAL.or(RAISING));
         if goes_on {
-            now::forget_yields();
-            slot.go_on(self.here.begin_step(key, true));
+            now.forget_yields();
+            slot.go_on(self.here.begin_step(key, true, now));
         }
         goes_on
     }
 
     /// Takes the next handle of the turn, whatever it is. Timers run here and now; a step begins, and is the caller's to take.
-    pub(crate) fn next(&mut self, body: &mut Unclaimed) -> Next {
+    pub(crate) fn next(&mut self, body: &mut Unclaimed, now: &Now) -> Next {
         // Whatever comes now, it is outside any step.
-        self.here.leave_step();
+        self.here.leave_step(now);
         loop {
             let Some(handle) = self.ready.first() else {
                 return Next::Over;
@@ -212,7 +224,7 @@ impl State {
             self.ready.take_first();
             match handle {
                 Handle::Step(key) => {
-                    let next = self.begin_unusual_step(key, body);
+                    let next = self.begin_unusual_step(key, body, now);
                     return next.unwrap_or(Next::Nothing);
                 }
                 Handle::Timer(timer) => self.run_timer(timer),
@@ -226,7 +238,12 @@ impl State {
 
     /// Begins a step of a task that has ended, is or was to be cancelled, has adopted a waker, or has combinators to wake. A request
     /// that is kept is told to what was pending.
-    fn begin_unusual_step(&mut self, key: TaskKey, body: &mut Unclaimed) -> Option<Next> {
+    fn begin_unusual_step(
+        &mut self,
+        key: TaskKey,
+        body: &mut Unclaimed,
+        now: &Now,
+    ) -> Option<Next> {
         let slot = self.slot_mut(key);
         if slot.flags.has(DONE) {
             slot.flags.clear(QUEUED);
@@ -246,7 +263,7 @@ impl State {
         }
         self.write(Some(key), EventKind::Stepped);
         let raising = self.slot(key).flags.has(RAISING);
-        let step = self.here.begin_step(key, !raising);
+        let step = self.here.begin_step(key, !raising, now);
         let slot = &mut self.tasks[key.index()];
         self.here.asked.set(slot.asked());
         slot.begin_step(step, body);
@@ -278,9 +295,10 @@ impl State {
         &mut self,
         pending: Option<TaskKey>,
         body: &mut Unclaimed,
+        now: &Now,
     ) -> Result<(), Unusual> {
         match pending {
-            Some(key) if !self.suspend(key, body) => Err(Unusual::Suspension),
+            Some(key) if !self.suspend(key, body, now) => Err(Unusual::Suspension),
             _ => Ok(()),
         }
     }
@@ -288,20 +306,20 @@ impl State {
     /// Ends a step after which the task is suspended, or queued where there is room, and no request to cancel is kept. Else does
     /// nothing.
     #[inline]
-    fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
+    fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed, now: &Now) -> bool {
         let slot = &mut self.tasks[key.index()];
         let flags = slot.flags;
         if flags.has(REQUESTED.or(RAISING).or(ASKED).or(TRACED)) {
             return false;
         }
-        if now::yields() > 0 {
+        if now.yields() > 0 {
             if !flags.has(QUEUED) {
                 if !self.ready.push_within_capacity(Handle::Step(key)) {
                     return false;
                 }
                 slot.flags = flags.or(QUEUED);
             }
-            now::forget_yields();
+            now.forget_yields();
         }
         move_over(body, &mut slot.body);
         true
@@ -310,41 +328,47 @@ impl State {
     /// Ends a step and its task with it, if that has returned, to somebody who will retrieve the result, and nothing else is to be
     /// done about it. Says whether it was so.
     #[inline]
-    pub(crate) fn finish_alone(&mut self, key: TaskKey, body: &mut Unclaimed) -> bool {
+    pub(crate) fn finish_alone(&mut self, key: TaskKey, body: &mut Unclaimed, now: &Now) -> bool {
         let slot = self.slot(key);
         let is_alone = slot.flags.has(OWNED)
             && !slot.flags.has(UNUSUAL_END)
             && slot.youngest.is_none()
             && slot.joiner.is_none();
         if is_alone {
-            self.retire(key, body);
+            self.retire(key, body, now);
         }
         is_alone
     }
 
     /// A task has returned, and no step of it is running any more.
     #[inline]
-    fn retire(&mut self, key: TaskKey, body: &mut Unclaimed) {
+    fn retire(&mut self, key: TaskKey, body: &mut Unclaimed, now: &Now) {
         let slot = &mut self.tasks[key.index()];
         slot.flags.clear(RAISING);
         slot.flags.set(DONE);
         if slot.flags.has(OWNED) {
             move_over(body, &mut slot.body);
         }
-        self.here.leave_step();
+        self.here.leave_step(now);
         self.alive -= 1;
     }
 
     /// Ends a step and its task with it, as most do. Leaves the body if nobody can retrieve its result. Does nothing if
     /// there is more to it.
     #[inline]
-    pub(crate) fn finish(&mut self, key: TaskKey, ending: Ending, body: &mut Unclaimed) -> bool {
+    pub(crate) fn finish(
+        &mut self,
+        key: TaskKey,
+        ending: Ending,
+        body: &mut Unclaimed,
+        now: &Now,
+    ) -> bool {
         let slot = self.slot(key);
         let (flags, youngest, joiner) = (slot.flags, slot.youngest, slot.joiner);
         if ending != Ending::Returned || flags.has(UNUSUAL_END) {
             return false;
         }
-        self.retire(key, body);
+        self.retire(key, body, now);
         if youngest.is_some() {
             self.detach_waiters(key);
         }
@@ -363,6 +387,7 @@ impl State {
         key: TaskKey,
         ending: Option<Ending>,
         body: &mut Unclaimed,
+        now: &Now,
     ) -> After {
         match ending {
             // "Task is cancelled right before coro stops."
@@ -370,14 +395,14 @@ impl State {
             None if self.end_request(key) => return After::Abandon,
             None => {
                 self.slot_mut(key).body = body.take();
-                if now::yields() > 0 {
+                if now.yields() > 0 {
                     self.queue_step(key, Cause::Yield);
                 }
             }
             Some(_) => {}
         }
         self.slot_mut(key).flags.clear(RAISING);
-        self.here.leave_step();
+        self.here.leave_step(now);
         After::Settled
     }
 
