@@ -4,7 +4,7 @@ use crate::kit::*;
 use futures::FutureExt;
 use soloop::{
     Barrier, BoundedSemaphore, Condition, DeadlockReport, Error, Event, EventLoop, Lock, Result,
-    Semaphore, create_task, wait_for,
+    Semaphore, create_task, wait_for, wrap_future,
 };
 use std::{
     cell::RefCell,
@@ -167,6 +167,15 @@ mod report {
         assert_eq!(tasks.len(), 1);
         assert_eq!(tasks[0].0, "Task-1");
         assert_ne!(tasks[0].1, "");
+    }
+
+    #[test]
+    fn has_nothing_of_a_wait_that_was_dropped() {
+        let wait = waits_for(async {
+            start(&mut wrap_future(pending::<()>()).boxed_local()).await;
+            Event::new().wait().await
+        });
+        assert_eq!(wait, "<Event [unset, waiters:1]>");
     }
 
     #[test]

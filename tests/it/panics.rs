@@ -11,9 +11,10 @@ use std::{
     cell::RefCell,
     future::{Future, pending, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    pin::pin,
     rc::Rc,
     sync::Arc,
-    task::{Poll, Wake, Waker},
+    task::{Context, Poll, Wake, Waker},
 };
 
 /// Panics without a word on stderr.
@@ -282,6 +283,24 @@ fn that_is_caught_around_a_wait_for_leaves_no_limit() {
     }
 }
 
+/// Though the `wait_for` is still there, and its time comes.
+#[test]
+fn that_is_caught_in_a_later_poll_of_a_wait_for_leaves_its_limit() {
+    for wait in [turns(1).boxed_local(), nap(1).boxed_local()] {
+        let trace = trace_of(async {
+            let coro = async {
+                wait.await?;
+                bug::<Result<()>>()
+            };
+            let mut limited = wait_for(coro, secs(2)).boxed_local();
+            let caught = AssertUnwindSafe(&mut limited).catch_unwind().await;
+            note(caught.is_err());
+            tell("nap", nap(3)).await
+        });
+        assert_eq!(trace, "true nap ok");
+    }
+}
+
 #[test]
 fn leaves_the_primitives_as_the_drops_leave_them() -> Result<()> {
     let mut event_loop = EventLoop::with_virtual_clock();
@@ -342,4 +361,20 @@ fn leaves_handles_and_wakers_that_are_harmless() {
     waker.wake();
     assert!(task.done() && !task.cancel());
     assert!(matches!(task.now_or_never(), Some(Err(_))));
+}
+
+/// Until then, a sleep that was polled with it would have begun in the loop.
+#[test]
+fn leaves_no_waker_with_which_a_sleep_begins() {
+    let mut kept = None;
+    caught(|| {
+        run::<()>(async {
+            kept = Some(poll_fn(|cx| Poll::Ready(cx.waker().clone())).await);
+            bug()
+        })
+    });
+    let waker: Waker = kept.expect("main came so far");
+    let polled = pin!(turns(1)).poll(&mut Context::from_waker(&waker));
+    let refused = r#"Ready(Err(Runtime("no running event loop")))"#;
+    assert_eq!(format!("{polled:?}"), refused);
 }

@@ -411,6 +411,18 @@ mod timers {
         EventLoop::new().run(main).expect("main ends well");
         assert_eq!(noted(), "t0 t1 t2 a t3");
     }
+
+    #[test]
+    fn count_from_when_they_began_by_the_real_clock() -> Result<()> {
+        let delay = Duration::from_millis(5);
+        EventLoop::new().run(async {
+            thread::sleep(delay);
+            let bedtime = time();
+            sleep(delay).await?;
+            assert!(time() - bedtime >= delay);
+            Ok(())
+        })
+    }
 }
 
 mod other_threads {

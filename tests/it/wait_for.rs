@@ -10,15 +10,15 @@ use futures::{
     stream::FuturesUnordered,
 };
 use soloop::{
-    Condition, Error, Event, EventLoop, Lock, Result, Semaphore, TaskHandle, Turn, create_task,
-    current_task, time, wait_for, wrap_future,
+    Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Task, TaskHandle, Turn,
+    create_task, current_task, time, wait_for, wrap_future,
 };
 use std::{
     cell::{Cell, RefCell},
     future::{Future, pending, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll},
     thread,
     time::Duration,
 };
@@ -1218,6 +1218,25 @@ mod zero {
             nothing_is_left().await
         });
         assert_eq!(trace, "dropped wait_for TimeoutError 0 then ok");
+    }
+
+    /// Though a task would be polled, to be cancelled.
+    #[test]
+    fn starts_no_coroutine_that_is_as_large_as_a_task() {
+        struct AsLarge(#[expect(dead_code, reason = "for its size")] Task<()>);
+        impl Future for AsLarge {
+            type Output = Result<()>;
+
+            fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
+                note("polled");
+                Poll::Pending
+            }
+        }
+        let trace = trace_of(async {
+            let coro = AsLarge(create_task(turns(0)));
+            tell("wait_for", wait_for(coro, Duration::ZERO)).await
+        });
+        assert_eq!(trace, "wait_for TimeoutError");
     }
 
     #[test]

@@ -380,6 +380,37 @@ mod of_others {
         assert_eq!(trace, "0 1");
     }
 
+    /// The task that began it has not gone on yet, and the one that drops it yields as well.
+    #[test]
+    fn are_dropped_with_a_bare_yield_by_another_task() -> Result<()> {
+        run(async {
+            let mut begun = turns(1).boxed_local();
+            assert!(poll_with(&Arc::default(), &mut begun).is_pending());
+            let other = create_task(async {
+                let mut yields = turns(1).boxed_local();
+                start(&mut yields).await;
+                drop(begun);
+                yields.await
+            });
+            other.await
+        })
+    }
+
+    /// What is inside is polled with the task's own.
+    #[test]
+    fn are_woken_by_a_timeout_around_a_bare_yield() -> Result<()> {
+        run(async {
+            let (own, counter) = (clone_of_my_waker().await, Arc::new(Counter::default()));
+            let mut yields = turns(1).boxed_local();
+            let coro = poll_fn(|_| yields.poll_unpin(&mut Context::from_waker(&own)));
+            let mut limited = soloop::wait_for(coro, secs(1)).boxed_local();
+            assert!(poll_with(&counter, &mut limited).is_pending());
+            nap(2).await?;
+            assert_eq!(counter.wakes(), 1);
+            Ok(())
+        })
+    }
+
     #[test]
     fn are_woken_by_timers_ends_and_cancels() -> Result<()> {
         run(async {
