@@ -1151,6 +1151,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_new_comes_between_those_whose_slots_below_have_become_a_level() {
+        let mut wheel = Wheel::new(Origin::ZERO);
+        let first = crowd(&mut wheel, 1, 100)[0];
+        assert_eq!([(); 2].map(|()| read(&mut wheel)), [100, 7]);
+        let first = wheel.deadline(first);
+        assert_eq!(due_until(&mut wheel, first, 100_000).len(), 11);
+        wheel.insert(first + Duration::from_nanos(505_000), 100, ());
+        let due = due_until(&mut wheel, first, 990_000);
+        assert_eq!(due.len(), 90);
+        assert!(due.is_sorted());
+    }
+
+    #[test]
     fn a_crowd_in_the_place_of_one_whose_time_has_come_is_read_through_as_well() {
         let mut wheel = Wheel::new(Origin::ZERO);
         for slot in [1, SLOTS as u64 + 1, SLOTS as u64 + 2] {
@@ -1208,6 +1221,42 @@ mod tests {
         let first = wheel.insert(at(1), 4, ());
         wheel.cancel(first);
         assert_eq!(wheel.earliest(), Some(at(3)));
+    }
+
+    #[test]
+    fn of_a_crowd_that_came_late_the_earliest_is_found() {
+        let at = Duration::from_nanos;
+        let mut wheel = Wheel::new(Origin::ZERO);
+        wheel.expire(at(100), |_| {});
+        for n in 1..=40 {
+            wheel.insert(at(n * 7 % 41), n, ());
+        }
+        assert_eq!(wheel.earliest(), Some(at(1)));
+    }
+
+    #[test]
+    fn what_of_a_crowd_is_due_first_is_told_apart() {
+        let mut wheel = Wheel::new(Origin::ZERO);
+        let at = |n| Duration::from_nanos((1 << DIGIT) + n);
+        for n in 0..50 {
+            wheel.insert(at(n / 2), n, n);
+        }
+        assert_eq!(wheel.due_at(at(0)), [0, 1]);
+    }
+
+    #[test]
+    fn that_is_wound_back_is_as_new() {
+        let mut wheel = Wheel::new(Origin::ZERO);
+        let at = |n| Duration::from_nanos(n);
+        let left = wheel.insert(at(9_000), 1, ());
+        assert!(!wheel.rewind());
+        wheel.expire(at(9_000), |_| {});
+        wheel.remove_due(left);
+        assert!(wheel.rewind());
+        let keys: Vec<_> = (1..=40).map(|n| wheel.insert(at(5), n, ())).collect();
+        let mut due = Vec::new();
+        wheel.expire(at(5), |key| due.push(key));
+        assert_eq!(due, keys);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use soloop::{
     Barrier, Condition, Error, Event, EventLoop, Lock, Result, Semaphore, Turn, create_task, sleep,
     time, wait_for,
 };
-use std::{pin::pin, thread, time::Duration};
+use std::{cell::Cell, pin::pin, rc::Rc, thread, time::Duration};
 
 async fn nap_and_note(name: &str, n: u64) -> Result<()> {
     nap(n).await?;
@@ -318,6 +318,27 @@ mod timers {
             Ok(busy)
         });
         assert!(ended.is_ok_and(|busy| busy.cancelled()));
+    }
+
+    /// By a host's clock, which goes on in the step in which they are set. There were others before, and one lasts longer.
+    #[test]
+    fn that_are_new_come_due_in_the_next_turn() {
+        let now = Rc::new(Cell::new(Duration::ZERO));
+        let clock = now.clone();
+        let main = async {
+            let _tasks = [create_task(nap(9)), create_task(nap(1))];
+            turns(1).await?;
+            now.set(secs(1));
+            turns(2).await?;
+            let mut soon = pin!(nap(1));
+            start(&mut soon).await;
+            now.set(secs(2));
+            create_task(ticks(4));
+            tell("nap", soon).await
+        };
+        let mut event_loop = EventLoop::with_clock(move || clock.get());
+        event_loop.run(main).expect("main ends well");
+        assert_eq!(noted(), "t0 t1 nap ok t2");
     }
 
     #[test]
