@@ -369,6 +369,19 @@ fn what_is_not_recorded_leaves_nothing() {
 }
 
 #[test]
+fn a_lock_that_was_taken_before_has_to_be_waited_for() {
+    let lock = Lock::new();
+    let taken = lock.acquire().now_or_never();
+    assert!(matches!(taken, Some(Ok(_))));
+    let timeline = timeline_of(async {
+        let waited = wait_for(lock.acquire(), SECOND).await;
+        assert!(matches!(waited, Err(Error::Timeout)));
+        Ok(())
+    });
+    assert_eq!(story(&timeline, 1)[1..3], ["steps", "waits for Lock 1"]);
+}
+
+#[test]
 fn a_panic_passes_and_the_loop_can_be_recorded_again() {
     let mut seen = EventLoop::with_virtual_clock();
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
