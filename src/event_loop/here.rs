@@ -182,10 +182,8 @@ impl Here {
         less.is_some()
     }
 
-    /// A bare yield that has a waiter, and began in some step, is dropped.
-    pub(crate) fn forget_yield(&self, step: u32) {
-        if step == self.step() && self.task.get().is_some() {
-            now::forget_yield(self.stamp.get().calm());
-        }
+    /// A bare yield that has a waiter, and began in the step that is running, is dropped.
+    pub(crate) fn forget_yield(&self) {
+        now::forget_yield(self.stamp.get().calm());
     }
 }

@@ -491,9 +491,14 @@ impl State {
         self.disown(&other);
         if let Kind::Yield = other.waiter.kind {
             let key = WaiterKey::other(index);
-            self.yielders.retain(|&(_, yielder)| yielder != key);
-            if other.waiter.is_pending() {
-                self.here.forget_yield(other.polled);
+            let place = self
+                .yielders
+                .iter()
+                .position(|&(_, yielder)| yielder == key);
+            let yielder = place.map(|place| self.yielders.remove(place).0);
+            // It began in the step that is running, if that is its task's: the next one would have woken it.
+            if other.waiter.is_pending() && yielder.is_some_and(|task| self.here.is(task)) {
+                self.here.forget_yield();
             }
         }
         if let Some(foreign) = other.foreign {

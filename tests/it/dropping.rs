@@ -15,7 +15,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     pin::pin,
     rc::Rc,
-    task::Poll,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -1199,6 +1199,36 @@ mod others {
             say("end").await
         });
         assert_eq!(trace, "t0 polled t1 t2 end polled");
+    }
+
+    /// Begun with a combinator's waker, and polled on by another task in the same turn.
+    #[test]
+    fn a_bare_yield_of_another_task_leaves_the_running_one_alone() {
+        let trace = trace_of(async {
+            let mut noop = Context::from_waker(Waker::noop());
+            let mut wait = Box::pin(sleep(Duration::ZERO));
+            assert!(wait.as_mut().poll(&mut noop).is_pending());
+            let end = Event::new();
+            let waiter = create_task({
+                let (end, mut polls) = (end.clone(), 0);
+                async move {
+                    start(&mut wait).await;
+                    drop(wait);
+                    let mut ended = pin!(end.wait());
+                    poll_fn(|cx| {
+                        polls += 1;
+                        ended.as_mut().poll(cx)
+                    })
+                    .await?;
+                    note(format_args!("{polls} polls"));
+                    Ok(())
+                }
+            });
+            turns(3).await?;
+            end.set();
+            waiter.await
+        });
+        assert_eq!(trace, "2 polls");
     }
 
     #[test]
