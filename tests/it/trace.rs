@@ -378,7 +378,7 @@ fn a_lock_that_was_taken_before_has_to_be_waited_for() {
         assert!(matches!(waited, Err(Error::Timeout)));
         Ok(())
     });
-    assert_eq!(story(&timeline, 1)[1..3], ["steps", "waits for Lock 1"]);
+    assert_eq!(story(&timeline, 1)[1..3], ["steps", "waits for Lock-1"]);
 }
 
 #[test]
