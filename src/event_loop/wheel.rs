@@ -1228,10 +1228,13 @@ mod tests {
         let at = Duration::from_nanos;
         let mut wheel = Wheel::new(Origin::ZERO);
         wheel.expire(at(100), |_| {});
-        for n in 1..=40 {
-            wheel.insert(at(n * 7 % 41), n, ());
+        let first = wheel.insert(at(1), 1, ());
+        for n in 2..=40 {
+            wheel.insert(at(n * 7 % 41 + 1), n, ());
         }
         assert_eq!(wheel.earliest(), Some(at(1)));
+        wheel.cancel(first);
+        assert_eq!(wheel.earliest(), Some(at(2)));
     }
 
     #[test]
