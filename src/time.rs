@@ -409,6 +409,7 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
         let mut this = self.project();
         this.coroutine.set(None);
         let is_over = this.limited.end();
+        this.limited.limit = Limit::Over;
         Poll::Ready(match result {
             Err(Error::Cancelled) if is_over => Err(Error::Timeout),
             result => result,

@@ -63,6 +63,13 @@ mod polled_after_its_end {
     }
 
     #[test]
+    fn a_wait_for_that_was_refused_panics() {
+        let mut refused = wait_for(nap(1), secs(0)).boxed_local();
+        assert!(refused.as_mut().now_or_never().expect("it is").is_err());
+        assert!(panics_now(refused));
+    }
+
+    #[test]
     fn a_barriers_wait_panics() -> Result<()> {
         assert!(panics(Barrier::new(1)?.wait()));
         Ok(())
