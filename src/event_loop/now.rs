@@ -121,7 +121,7 @@ pub(crate) fn forget_yield(since: Stamp) {
 /// How many bare yields began in this step.
 #[inline]
 pub(crate) fn yields() -> u32 {
-    NOW.with(|now| now.yields.get())
+    NOW.with(Now::yields)
 }
 
 /// Begins a bare yield of the running task, wherever that is.

@@ -122,8 +122,11 @@ impl Marks {
         self.0[slot / 64] &= !(1 << (slot % 64));
     }
 
-    fn has(&self, slot: usize) -> bool {
-        self.0[slot / 64] & 1 << (slot % 64) != 0
+    /// Marks a slot, or takes its mark away. Says whether it is marked now.
+    fn flip(&mut self, slot: usize) -> bool {
+        let (word, bit) = (&mut self.0[slot / 64], 1 << (slot % 64));
+        *word ^= bit;
+        *word & bit != 0
     }
 
     /// The lowest slot that is marked.
@@ -305,10 +308,7 @@ impl<P: Copy> Wheel<P> {
         {
             return false;
         }
-        self.new.pop();
-        if self.new.is_empty() {
-            self.occupied &= !NEW;
-        }
+        self.pop_new();
         true
     }
 
@@ -354,6 +354,11 @@ impl<P: Copy> Wheel<P> {
             index = self.known;
         }
         self.move_new(self.new.len() - 1, index);
+        self.pop_new();
+    }
+
+    #[inline]
+    fn pop_new(&mut self) {
         self.new.pop();
         if self.new.is_empty() {
             self.occupied &= !NEW;
@@ -579,7 +584,7 @@ impl<P: Copy> Wheel<P> {
             timer.place = Place::DUE;
             next = timer.next;
         }
-        batch.sort_unstable_by_key(|&(deadline, number, _)| (deadline, number));
+        batch.sort_unstable_by_key(|&(deadline, number, _)| order(deadline, number));
         batch.drain(..).for_each(|(.., key)| due(key));
         self.due = batch;
     }
@@ -679,14 +684,7 @@ impl<P: Copy> Wheel<P> {
 
     /// Whether a crowd is read through for the first time.
     fn is_read_first(&mut self, slot: usize) -> bool {
-        let read = &mut self.nodes[slot / SLOTS].read;
-        let is_first = !read.has(slot % SLOTS);
-        if is_first {
-            read.set(slot % SLOTS);
-        } else {
-            read.clear(slot % SLOTS);
-        }
-        is_first
+        self.nodes[slot / SLOTS].read.flip(slot % SLOTS)
     }
 
     /// Brings the timers of a slot to the front, in order, if they are few. Says whether it did.
@@ -1097,6 +1095,15 @@ mod tests {
         }
     }
 
+    /// A crowd of a hundred that was split, and when the first of it is due.
+    fn split_crowd() -> (Wheel<()>, Duration) {
+        let mut wheel = Wheel::new(Origin::ZERO);
+        let first = crowd(&mut wheel, 1, 100)[0];
+        assert_eq!([(); 2].map(|()| read(&mut wheel)), [100, 7]);
+        let first = wheel.deadline(first);
+        (wheel, first)
+    }
+
     /// How many nanoseconds after the first of a crowd its timers are due until some instant.
     fn due_until(wheel: &mut Wheel<()>, crowd: Duration, until: u64) -> Vec<u128> {
         let mut due = Vec::new();
@@ -1139,10 +1146,7 @@ mod tests {
 
     #[test]
     fn what_is_new_comes_behind_those_that_lay_below_the_same_slot_as_the_front() {
-        let mut wheel = Wheel::new(Origin::ZERO);
-        let first = crowd(&mut wheel, 1, 100)[0];
-        assert_eq!([(); 2].map(|()| read(&mut wheel)), [100, 7]);
-        let first = wheel.deadline(first);
+        let (mut wheel, first) = split_crowd();
         assert_eq!(due_until(&mut wheel, first, 0), [0]);
         wheel.insert(first + Duration::from_nanos(85_000), 100, ());
         let due = due_until(&mut wheel, first, 90_000);
@@ -1152,10 +1156,7 @@ mod tests {
 
     #[test]
     fn what_is_new_comes_between_those_whose_slots_below_have_become_a_level() {
-        let mut wheel = Wheel::new(Origin::ZERO);
-        let first = crowd(&mut wheel, 1, 100)[0];
-        assert_eq!([(); 2].map(|()| read(&mut wheel)), [100, 7]);
-        let first = wheel.deadline(first);
+        let (mut wheel, first) = split_crowd();
         assert_eq!(due_until(&mut wheel, first, 100_000).len(), 11);
         wheel.insert(first + Duration::from_nanos(505_000), 100, ());
         let due = due_until(&mut wheel, first, 990_000);
