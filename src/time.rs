@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     event_loop::{
         Handle, Loop,
-        clock::{Deadline, Moment},
+        clock::Deadline,
         key::WaiterKey,
         now::{self, Stamp},
         state::State,
@@ -157,7 +157,7 @@ impl Stage {
             Self::Yielding(since) => now::forget_yield(*since),
             Self::Asleep(home, waiter) => {
                 if !home.open_quietly(|state| state.end_new_sleep(*waiter)) {
-                    home.end_sleep(*waiter);
+                    home.remove_waiter(*waiter);
                 }
             }
             Self::ToYield | Self::ToSleep(_) | Self::Over => {}
@@ -478,10 +478,10 @@ impl Limited {
         let Some(home) = self.home.take() else {
             return false;
         };
-        match mem::replace(&mut self.limit, Limit::Over) {
+        match &self.limit {
             Limit::Scope(boundary) => boundary.close(&home),
             Limit::Refused(waiter) => {
-                home.open(|state| state.remove(waiter));
+                home.remove_waiter(*waiter);
                 false
             }
             _ => unreachable!("no other limit is known to a loop"),
@@ -510,11 +510,10 @@ struct Boundary {
     at_once: bool,
 }
 
-/// A timer as long as there are only its length, when it began, and its place among equal deadlines.
+/// A timer as long as there are only its deadline and its place among equal ones.
 #[derive(Clone, Copy)]
 struct Unset {
-    began: Moment,
-    timeout: Duration,
+    deadline: Deadline,
     number: u64,
 }
 
@@ -522,7 +521,7 @@ impl Boundary {
     #[inline]
     fn begin(home: &Loop, timeout: Option<Duration>) -> Self {
         let (here, at_once) = (&home.here, timeout.is_none());
-        let began = home.clock().moment();
+        let deadline = home.clock().after(timeout.unwrap_or_default());
         let others_before = if at_once || here.scope().is_some() {
             home.look(|state| state.requests_to_new(at_once))
         } else {
@@ -533,8 +532,7 @@ impl Boundary {
             scope: None,
             others_before,
             unset: Some(Unset {
-                began,
-                timeout: timeout.unwrap_or_default(),
+                deadline,
                 number: here.number_timer(),
             }),
             spared: false,
@@ -573,14 +571,11 @@ impl Boundary {
             spared,
             ..
         } = self;
-        let unset = unset.take().map(|unset| {
-            let deadline = home
-                .clock()
-                .time_at(unset.began)
-                .saturating_add(unset.timeout);
+        let unset = unset.take().map(|Unset { deadline, number }| {
+            let deadline = deadline.time(home.clock().origin());
             // It has come while there was no timer: that would stand behind what is ready now.
             let is_late = *spared && deadline <= home.now();
-            (deadline, unset.number, is_late)
+            (deadline, number, is_late)
         });
         let mut keeps_waker = false;
         let verdict = home.open(|state| {

@@ -11,13 +11,6 @@ pub(crate) enum Clock {
     Host(Box<dyn Fn() -> Duration>),
 }
 
-/// A moment, as a clock gives it at once. What time it was is worked out if anybody asks.
-#[derive(Clone, Copy)]
-pub(crate) enum Moment {
-    Instant(Instant),
-    Time(Duration),
-}
-
 /// From which instant on a clock counts, if it is the machine's.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin(Option<Instant>);
@@ -56,26 +49,7 @@ impl From<Duration> for Deadline {
 }
 
 impl Clock {
-    /// The present moment. A host's clock is user code, so this is never asked under a borrow.
-    #[inline]
-    pub(crate) fn moment(&self) -> Moment {
-        match self {
-            Self::Monotonic { .. } => Moment::Instant(Instant::now()),
-            Self::Virtual { now } => Moment::Time(now.get()),
-            Self::Host(now) => Moment::Time(now()),
-        }
-    }
-
-    /// The loop's time at a moment that this clock gave.
-    pub(crate) fn time_at(&self, moment: Moment) -> Duration {
-        match (self, moment) {
-            (Self::Monotonic { start }, Moment::Instant(instant)) => instant - *start,
-            (_, Moment::Time(time)) => time,
-            (_, Moment::Instant(_)) => unreachable!("it is this clock's"),
-        }
-    }
-
-    /// So long from now on.
+    /// So long from now on. A host's clock is user code, so this is never asked under a borrow.
     #[inline]
     pub(crate) fn after(&self, delay: Duration) -> Deadline {
         match self {

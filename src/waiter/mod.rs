@@ -82,7 +82,7 @@ impl Future for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         if let Some(waiter) = self.waiter {
-            self.home.open(|state| state.remove(waiter));
+            self.home.remove_waiter(waiter);
         }
     }
 }
@@ -95,9 +95,9 @@ impl Loop {
         self.open_quietly(|state| state.take_woken(waiter).is_some())
     }
 
-    /// Takes out the waiter of a sleep before its time.
+    /// Takes a waiter out of everything, before its time.
     #[inline(never)]
-    pub(crate) fn end_sleep(&self, waiter: WaiterKey) {
+    pub(crate) fn remove_waiter(&self, waiter: WaiterKey) {
         self.open(|state| state.remove(waiter));
     }
 
