@@ -48,7 +48,7 @@ impl State {
     /// How many requests there are to the running task, as its slot has it: what `here` says is checked by that.
     pub(crate) fn asked_here(&self) -> i32 {
         let task = self.here.task.get();
-        task.map_or(0, |task| self.slot(task).asked())
+        task.map_or(0, |task| self.requests(task).asked())
     }
 
     /// The innermost scope, whose first poll is about to end.
@@ -204,7 +204,7 @@ impl State {
     /// How many requests to cancel reach a scope from outside: from anybody, and from a `wait_for` around it, but from none
     /// beside it. May be negative, if a task took back what was not its own.
     fn requests_from_outside(&self, task: TaskKey, outer: Option<WaiterKey>) -> i32 {
-        self.slot(task).asked() + self.requests_around(outer)
+        self.requests(task).asked() + self.requests_around(outer)
     }
 
     /// Those by a `wait_for` around it.

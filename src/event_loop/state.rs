@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    task::{Flags, Slot},
+    task::{Flags, Requests, Slot},
     trace::Requester,
     waiter::{Kind, Other, WaitList, Wake},
 };
@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) names: HashMap<TaskKey, Rc<str>>,
     /// The wakers that were given out, by their tasks' indices: most tasks need none.
     pub(crate) adopted: Vec<Weak<TaskWaker>>,
+    /// The requests to cancel that are counted, by their tasks' indices: most tasks have none.
+    pub(crate) requests: Vec<Requests>,
     /// How many tasks were ever created, asyncio's own of the shutdown included.
     pub(crate) created: u64,
     /// How many tasks have not ended.
@@ -111,6 +113,7 @@ impl State {
             tasks: Arena::new(),
             names: HashMap::new(),
             adopted: Vec::new(),
+            requests: Vec::new(),
             created: 0,
             alive: 0,
             others: Arena::new(),

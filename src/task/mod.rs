@@ -26,6 +26,7 @@ use std::{
 
 pub(crate) use self::{
     body::{Coroutine, Ending, Main, Step, Unclaimed},
+    request::Requests,
     slot::{
         CANCELLED, DONE, Flags, MAIN, POLLED, QUEUED, RAISING, REQUESTED, STRUCK, Slot, TRACED,
         UNSEEN, YIELDED_INSIDE, YIELDING,
@@ -349,7 +350,7 @@ impl Loop {
     }
 
     fn cancelling(&self, key: TaskKey) -> usize {
-        self.look(|state| state.slot(key).cancels as usize)
+        self.look(|state| state.requests(key).cancels as usize)
     }
 
     fn describe_task(&self, key: TaskKey) -> String {

@@ -16,7 +16,31 @@ use crate::{
     trace::Requester,
 };
 
+/// How many requests to cancel a task there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Requests {
+    /// asyncio's `_num_cancels_requested`.
+    pub(crate) cancels: u32,
+    /// How many of these are by a `wait_for` that struck and has not returned yet.
+    strikes: u32,
+}
+
+impl Requests {
+    /// How many there are but for those of a `wait_for` that struck. Negative if the task took back what was not its own.
+    pub(crate) fn asked(self) -> i32 {
+        self.cancels as i32 - self.strikes as i32
+    }
+}
+
 impl State {
+    /// The requests to a task as they are counted.
+    pub(crate) fn requests(&self, key: TaskKey) -> Requests {
+        match self.slot(key).flags.has(ASKED) {
+            true => self.requests[key.index()],
+            false => Requests::default(),
+        }
+    }
+
     /// Asks a task to stop.
     pub(crate) fn cancel(&mut self, key: TaskKey) -> bool {
         let slot = self.slot_mut(key);
@@ -108,32 +132,35 @@ impl State {
 
     /// Takes one request back; at zero a request still kept is forgotten.
     pub(crate) fn uncancel(&mut self, key: TaskKey) -> usize {
-        if self.slot(key).cancels > 0 {
+        if self.requests(key).cancels > 0 {
             self.count_requests(key, -1, 0);
-            let slot = self.slot_mut(key);
-            if slot.cancels == 0 {
+            if self.requests(key).cancels == 0 {
+                let slot = self.slot_mut(key);
                 slot.flags.clear(REQUESTED);
                 let youngest = slot.youngest;
                 self.forget_requests(youngest);
             }
         }
-        self.slot(key).cancels as usize
+        self.requests(key).cancels as usize
     }
 
     /// Counts so many more requests to a task, and so many more of a `wait_for` that struck among them.
     pub(crate) fn count_requests(&mut self, key: TaskKey, cancels: i32, strikes: i32) {
-        let is_running = self.here.is(key);
-        let slot = self.slot_mut(key);
-        slot.cancels = slot.cancels.saturating_add_signed(cancels);
-        slot.strikes = slot.strikes.wrapping_add_signed(strikes);
-        let asked = slot.asked();
-        slot.flags.clear(ASKED);
-        if asked != 0 {
-            slot.flags.set(ASKED);
+        let mut requests = self.requests(key);
+        requests.cancels = requests.cancels.saturating_add_signed(cancels);
+        requests.strikes = requests.strikes.wrapping_add_signed(strikes);
+        if self.here.is(key) {
+            self.here.asked.set(requests.asked());
         }
-        if is_running {
-            self.here.asked.set(asked);
+        if requests == Requests::default() {
+            return self.slot_mut(key).flags.clear(ASKED);
         }
+        self.slot_mut(key).flags.set(ASKED);
+        let index = key.index();
+        if index >= self.requests.len() {
+            self.requests.resize(index + 1, Requests::default());
+        }
+        self.requests[index] = requests;
     }
 
     /// Cancels every task, for the shutdown. Returns how many there are.

@@ -98,8 +98,7 @@ pub(crate) const POLLED: Flags = Flags(1 << 1);
 pub(crate) const TRACED: Flags = Flags(1 << 17);
 /// A scope's timer has struck.
 pub(crate) const STRUCK: Flags = Flags(1 << 14);
-
-/// Somebody has asked for a cancel, and not only a `wait_for` that struck. In its steps `here` tells how many times.
+/// Requests to cancel it are counted. In its steps `here` tells how many there are.
 pub(crate) const ASKED: Flags = Flags(1 << 18);
 
 /// What a slot is still needed for when its task has ended and a [`Task`] is all that refers to it.
@@ -123,7 +122,8 @@ fn is_kept(spent: &Unclaimed) -> bool {
         .is_some_and(|body| mem::size_of_val(&**body) <= LARGEST_KEPT)
 }
 
-/// A task as the loop keeps it.
+/// A task as the loop keeps it, in a line of the cache to itself: the steps of many tasks wait for little else.
+#[repr(align(64))]
 pub(crate) struct Slot {
     /// Invariant: none during a step and for main; spent once the result has been retrieved, and where the slot is free.
     pub(super) body: Unclaimed,
@@ -135,16 +135,14 @@ pub(crate) struct Slot {
     pub(crate) joiner: Option<WaiterKey>,
     /// Its last step: what was polled then is what it waits for.
     pub(crate) last_step: u32,
-    /// asyncio's `_num_cancels_requested`.
-    pub(crate) cancels: u32,
-    /// How many of these are by a `wait_for` that struck and has not returned yet.
-    pub(crate) strikes: u32,
     /// How many handles refer to it.
     pub(super) handles: u32,
     pub(crate) flags: Flags,
     /// Its own waiter, which most tasks have no other beside. There is one while it is the eldest of the list.
     pub(crate) own: Waiter,
 }
+
+const _: () = assert!(size_of::<Slot>() == 64, "a slot is one line of the cache");
 
 impl Slot {
     /// A slot for a task to come.
@@ -154,8 +152,6 @@ impl Slot {
         youngest: None,
         joiner: None,
         last_step: 0,
-        cancels: 0,
-        strikes: 0,
         handles: 0,
         flags: Flags::NONE,
         own: Waiter::NONE,
@@ -173,12 +169,6 @@ impl Slot {
         self.own = Waiter::new(kind);
         self.youngest = Some(key);
         self.flags.set(POLLED);
-    }
-
-    /// How many requests to cancel it there are, but for those of a `wait_for` that struck. Negative if the task took back what
-    /// was not its own.
-    pub(crate) fn asked(&self) -> i32 {
-        self.cancels as i32 - self.strikes as i32
     }
 
     /// Takes the task's own waiter out, if it was woken and has no other beside it, as most are, and no recorder looks on.
@@ -260,8 +250,6 @@ impl State {
         slot.youngest = None;
         slot.joiner = None;
         slot.last_step = 0;
-        slot.cancels = 0;
-        slot.strikes = 0;
         slot.handles = handles;
         slot.flags = flags.or(self.traced);
         if self.traced != Flags::NONE {
@@ -426,7 +414,7 @@ impl State {
         let status = match slot.flags {
             flags if flags.has(CANCELLED) => "cancelled",
             flags if flags.has(DONE) => "finished",
-            _ if slot.cancels > 0 => "cancelling",
+            _ if self.requests(key).cancels > 0 => "cancelling",
             _ => "pending",
         };
         format!("<Task {status} name='{}'>", self.name(key))

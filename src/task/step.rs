@@ -264,9 +264,8 @@ impl State {
         self.write(Some(key), EventKind::Stepped);
         let raising = self.slot(key).flags.has(RAISING);
         let step = self.here.begin_step(key, !raising, now);
-        let slot = &mut self.tasks[key.index()];
-        self.here.asked.set(slot.asked());
-        slot.begin_step(step, body);
+        self.here.asked.set(self.requests(key).asked());
+        self.slot_mut(key).begin_step(step, body);
         // All clones may be gone again.
         let Some(adopted) = self.adopted(key) else {
             self.slot_mut(key).flags.clear(ADOPTED);
