@@ -536,21 +536,15 @@ pub fn timer_dropped<H: Timers, G: Log>(size: Size, _: G) -> Duration {
     timed::<H>(async move {
         crew::<H, _>(1, |_| async move {
             for _ in 0..size.ops {
-                poll_once(H::sleep(black_box(LONG))).await;
+                future::poll_fn(|cx| {
+                    assert!(pin!(H::sleep(black_box(LONG))).poll(cx).is_pending());
+                    Poll::Ready(())
+                })
+                .await;
             }
         })
         .await;
     })
-}
-
-/// Polls what is not ready yet, and drops it.
-async fn poll_once(future: impl Future<Output = ()>) {
-    let mut future = pin!(future);
-    future::poll_fn(|cx| {
-        assert!(future.as_mut().poll(cx).is_pending());
-        Poll::Ready(())
-    })
-    .await;
 }
 
 /// Tasks that stand still for ever. `mark` is told the bytes of one's future, before they are made and when all of them have run.

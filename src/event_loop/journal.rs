@@ -4,7 +4,6 @@
 //! for together with the others that make a step begin or end in an unusual way.
 
 use std::{
-    collections::BTreeMap,
     rc::Weak,
     sync::{
         Arc,
@@ -40,7 +39,8 @@ pub(crate) struct Journal {
     pub(crate) now: Duration,
     /// Who asks for the cancels that are being made, if it is not the task whose step is running.
     pub(crate) requester: Option<Requester>,
-    names: BTreeMap<u64, Arc<str>>,
+    /// The names that tasks were given, one after another: the last one counts.
+    names: Vec<(u64, Arc<str>)>,
     /// The primitives that were met, and what they are called here.
     labels: Vec<(Weak<dyn Named>, Arc<str>)>,
 }
@@ -53,7 +53,7 @@ impl Journal {
             turn: 0,
             now,
             requester: None,
-            names: BTreeMap::new(),
+            names: Vec::new(),
             labels: Vec::new(),
         }
     }
@@ -70,7 +70,7 @@ impl Journal {
 
     /// A task has this name from now on.
     pub(crate) fn name(&mut self, task: u64, name: &str) {
-        self.names.insert(task, name.into());
+        self.names.push((task, name.into()));
     }
 
     /// What a primitive is called: by its name, or by its kind and a number in the order in which they are met.
@@ -108,7 +108,7 @@ impl Journal {
     pub(crate) fn close(mut self) -> Timeline {
         Timeline::new(
             std::mem::take(&mut self.events),
-            std::mem::take(&mut self.names),
+            std::mem::take(&mut self.names).into_iter().collect(),
         )
     }
 }

@@ -501,7 +501,7 @@ impl State {
     /// What the doomed tasks raised, in the order of their creation.
     pub(crate) fn take_failures(&mut self) -> Vec<TaskFailure> {
         let mut failures = mem::take(&mut self.failures);
-        failures.sort_by_key(|&(task, _)| self.slot(task).number);
+        failures.sort_unstable_by_key(|&(task, _)| self.slot(task).number);
         let mut reports = Vec::new();
         for (task, error) in failures {
             reports.push(TaskFailure::new(
