@@ -3,7 +3,7 @@
 use crate::{
     instructions,
     peer::{Cell, Host, Size, Timers},
-    peers::{self, SOLOOP, floor::FloorVirtual, soloop::SoloopVirtual, tokio::OnLocalSet},
+    peers::{self, FLOOR, SOLOOP, floor::FloorVirtual, soloop::SoloopVirtual, tokio::OnLocalSet},
     report::Report,
 };
 use std::{
@@ -72,7 +72,11 @@ fn counted(cell: &Cell, tasks: usize) -> f64 {
     (run(large) - run(small.ops)) / small.ops as f64
 }
 
-/// The main workloads by the number of tasks, for soloop.
+/// What shows how much of a growth is the caches': the floor keeps next to nothing of a task.
+const PEERS: [&str; 3] = [SOLOOP, FLOOR, TOKIO];
+const TOKIO: &str = "tokio LocalSet";
+
+/// The main workloads by the number of tasks.
 pub fn tasks(by_instructions: bool) -> Report {
     let cells = peers::cells();
     let unit = if by_instructions {
@@ -80,11 +84,14 @@ pub fn tasks(by_instructions: bool) -> Report {
     } else {
         "ns"
     };
-    let mut report = head(&format!("soloop, {unit} per operation, by tasks"));
-    for (workload, title) in WORKLOADS {
+    let mut report = head(&format!("{unit} per operation, by tasks"));
+    let rows = WORKLOADS
+        .into_iter()
+        .flat_map(|row| PEERS.map(|peer| (row, peer)));
+    for ((workload, title), peer) in rows {
         let cell = cells
-            .find(workload, SOLOOP)
-            .expect("soloop has all workloads");
+            .find(workload, peer)
+            .expect("these have all workloads");
         let values: Vec<f64> = if by_instructions {
             TASKS[..TASKS.len() - 1]
                 .iter()
@@ -96,7 +103,7 @@ pub fn tasks(by_instructions: bool) -> Report {
                 .map(|tasks| nanoseconds(cell, *tasks))
                 .collect()
         };
-        report.row(row(title.to_string(), &values));
+        report.row(row(format!("{title}: {peer}"), &values));
     }
     report.note("Ten tasks at a semaphore of ten need not wait.");
     report
@@ -106,7 +113,7 @@ pub fn tasks(by_instructions: bool) -> Report {
 pub fn timers() -> Report {
     let mut report = head("ns per timer, by timers");
     apart::<SoloopVirtual>(SOLOOP, &mut report);
-    apart::<OnLocalSet<true>>("tokio LocalSet", &mut report);
+    apart::<OnLocalSet<true>>(TOKIO, &mut report);
     apart::<FloorVirtual>("floor (a heap, no removal)", &mut report);
     report.note("Virtual clock; deadlines of their own, in no order. One task holds all timers: at each expiry it is woken and looks at the one that is due last. Removal is in another order than insertion.");
     report
