@@ -572,9 +572,8 @@ impl Boundary {
             ..
         } = self;
         let unset = unset.take().map(|Unset { deadline, number }| {
-            let deadline = deadline.time(home.clock().origin());
             // It has come while there was no timer: that would stand behind what is ready now.
-            let is_late = *spared && deadline <= home.now();
+            let is_late = *spared && deadline.time(home.clock().origin()) <= home.now();
             (deadline, number, is_late)
         });
         let mut keeps_waker = false;

@@ -8,7 +8,7 @@ use std::{env, io, process};
 
 const HELP: &str = "\
 cargo run --release [-- OPTIONS]             every workload on every peer, one table
-cargo run --release -- sizes [OPTIONS]       soloop with 10 to 1,000,000 tasks, timers apart
+cargo run --release -- sizes [OPTIONS]       from 10 to 1,000,000 tasks; timers apart
 cargo run --release -- lateness [--write]    sleeps on the real clock
 cargo run --release -- footprint [--write]   the Event example's size, the crate's time to compile
 cargo run --release -- explorer [--write]    searches through the orders of a program, next to shuttle's

@@ -248,6 +248,15 @@ impl Cells {
         self.add(&SLEEPS_REAL, sleeps_real::<H, ()>, sleeps_real::<H, Turns>)
     }
 
+    pub fn timed_event<H: Timers, E: Event>(&mut self) -> &mut Self {
+        use workloads::*;
+        self.add(
+            &TIMEOUT_WAIT,
+            timeout_wait::<H, E, ()>,
+            timeout_wait::<H, E, Turns>,
+        )
+    }
+
     pub fn timeouts<H: Timers>(&mut self) -> &mut Self {
         use workloads::*;
         self.add(

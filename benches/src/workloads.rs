@@ -63,6 +63,7 @@ pub const WORKLOADS: &[&Workload] = &[
     &SLEEPS_REAL,
     &TIMEOUT_READY,
     &TIMEOUT_YIELD,
+    &TIMEOUT_WAIT,
     &TIMER_DROPPED,
 ];
 
@@ -519,6 +520,38 @@ pub fn timeout_yield<H: Timers, G: Log>(size: Size, _: G) -> Duration {
         crew::<H, _>(1, |_| async move {
             for _ in 0..size.ops {
                 H::timeout(black_box(LONG), H::yield_now()).await;
+            }
+        })
+        .await;
+    })
+}
+
+pub static TIMEOUT_WAIT: Workload = Workload {
+    id: "timeout-wait",
+    title: "timeouts over event waits",
+    op: "there and back, as in the event ping-pong, with a timeout around each wait",
+    ..PING_PONG
+};
+
+pub fn timeout_wait<H: Timers, E: Event, G: Log>(size: Size, log: G) -> Duration {
+    timed::<H>(async move {
+        let (ping, pong) = (E::new(), E::new());
+        ping.set();
+        crew::<H, _>(2, |task| {
+            let log = log.clone();
+            let (mine, other) = if task == 0 {
+                (&ping, &pong)
+            } else {
+                (&pong, &ping)
+            };
+            let (mine, other) = (mine.clone(), other.clone());
+            async move {
+                for _ in 0..size.ops {
+                    H::timeout(black_box(LONG), mine.wait()).await;
+                    mine.clear();
+                    log.turn(task);
+                    other.set();
+                }
             }
         })
         .await;

@@ -18,6 +18,44 @@ pub(crate) struct Origin(Option<Instant>);
 impl Origin {
     /// That of all other clocks.
     pub(crate) const ZERO: Self = Self(None);
+
+    /// What the clock says when so much time has gone by.
+    pub(crate) fn reading(self, time: Duration) -> Reading {
+        match self.0 {
+            Some(start) => Reading::Machine(start + time),
+            None => Reading::Other(time),
+        }
+    }
+}
+
+/// What a clock says, before anybody has worked out what time that is. Those of one clock can be compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reading {
+    Machine(Instant),
+    Other(Duration),
+}
+
+impl Reading {
+    /// So long after that.
+    #[inline]
+    pub(crate) fn later(self, delay: Duration) -> Deadline {
+        match self {
+            Self::Machine(instant) => Deadline {
+                since: Some(instant),
+                delay,
+            },
+            Self::Other(time) => time.saturating_add(delay).into(),
+        }
+    }
+
+    /// The loop's time then.
+    pub(crate) fn time(self, origin: Origin) -> Duration {
+        match (self, origin.0) {
+            (Self::Machine(instant), Some(start)) => instant - start,
+            (Self::Other(time), _) => time,
+            (Self::Machine(_), None) => unreachable!("it is not this clock's"),
+        }
+    }
 }
 
 /// When something is due: so long after an instant, or if there is none, after the clock's beginning. What time that is, is
@@ -29,6 +67,15 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// What the clock says then, or if it never will, before.
+    #[inline]
+    pub(crate) fn reading(self) -> Reading {
+        match self.since {
+            Some(since) => Reading::Machine(since.checked_add(self.delay).unwrap_or(since)),
+            None => Reading::Other(self.delay),
+        }
+    }
+
     /// The loop's time then.
     #[inline]
     pub(crate) fn time(self, origin: Origin) -> Duration {
@@ -52,13 +99,7 @@ impl Clock {
     /// So long from now on. A host's clock is user code, so this is never asked under a borrow.
     #[inline]
     pub(crate) fn after(&self, delay: Duration) -> Deadline {
-        match self {
-            Self::Monotonic { .. } => Deadline {
-                since: Some(Instant::now()),
-                delay,
-            },
-            _ => self.now().saturating_add(delay).into(),
-        }
+        self.read().later(delay)
     }
 
     pub(crate) fn origin(&self) -> Origin {
@@ -87,6 +128,15 @@ impl Clock {
 
     pub(crate) fn host(now: impl Fn() -> Duration + 'static) -> Self {
         Self::Host(Box::new(now))
+    }
+
+    /// What this clock says. A host's clock is user code, so that is never asked under a borrow.
+    #[inline]
+    pub(crate) fn read(&self) -> Reading {
+        match self {
+            Self::Monotonic { .. } => Reading::Machine(Instant::now()),
+            _ => Reading::Other(self.now()),
+        }
     }
 
     /// The loop's time. A host's clock is user code, so this is never asked under a borrow.

@@ -775,7 +775,7 @@ impl Loop {
         }
         let begun = self.open(|state| state.begin_turn(stepping.spare.waker.data()));
         if !begun {
-            let now = self.now();
+            let now = self.clock.read();
             self.open(|state| state.begin_turn_at(now));
         }
     }

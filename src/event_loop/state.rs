@@ -13,7 +13,7 @@ use slab::Slab;
 use super::{
     Handle,
     arena::Arena,
-    clock::{Clock, Origin},
+    clock::{Clock, Origin, Reading},
     here::Here,
     journal::Journal,
     key::{TaskKey, TimerKey, WaiterKey},
@@ -154,13 +154,10 @@ impl State {
     /// Begins the next turn though timers are set, if the clock jumps: then there is nothing to look at while no time goes by.
     #[inline(never)]
     pub(crate) fn begin_next_timed_turn(&mut self, clock: &Clock) -> bool {
-        if !clock.jumps() {
-            return false;
-        }
-        if self.ready.is_empty() {
-            self.jump_to_next_turn(clock);
-        } else {
-            self.begin_turn_at(clock.now());
+        match self.ready.is_empty() {
+            true if clock.jumps() => self.jump_to_next_turn(clock),
+            false if !clock.is_hosts() => self.begin_turn_at(clock.read()),
+            _ => return false,
         }
         true
     }
@@ -182,11 +179,10 @@ impl State {
 
     /// Begins a turn: every timer that is due goes behind what is ready, and what is ready then is the turn.
     #[inline]
-    pub(crate) fn begin_turn_at(&mut self, now: Duration) {
-        if self.wheel.may_be_due(now) {
-            self.begin_due_turn(now);
-        } else {
-            self.ready.begin_turn();
+    pub(crate) fn begin_turn_at(&mut self, now: Reading) {
+        match self.wheel.may_be_due(now) {
+            Some(now) => self.begin_due_turn(now),
+            None => self.ready.begin_turn(),
         }
     }
 

@@ -31,7 +31,8 @@ pub fn cells(cells: &mut Cells) {
         .barrier::<Floor, FloorBarrier>()
         .virtual_timers::<FloorVirtual>()
         .real_timers::<Floor>()
-        .timeouts::<Floor>();
+        .timeouts::<Floor>()
+        .timed_event::<Floor, FloorEvent>();
 }
 
 pub struct FloorTask {

@@ -24,7 +24,8 @@ pub fn cells(cells: &mut Cells) {
         .event::<Fastest, Rc<LocalManualResetEvent>>()
         .semaphore::<Fastest, Rc<LocalSemaphore>>()
         .virtual_timers::<Intrusive<true>>()
-        .timeouts::<Intrusive<false>>();
+        .timeouts::<Intrusive<false>>()
+        .timed_event::<Intrusive<false>, Rc<LocalManualResetEvent>>();
 }
 
 thread_local! {

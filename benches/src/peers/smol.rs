@@ -20,7 +20,8 @@ pub fn cells(cells: &mut Cells) {
         .condition::<Smol, Rc<(async_lock::Mutex<()>, event_listener::Event)>>()
         .barrier::<Smol, Rc<async_lock::Barrier>>()
         .real_timers::<Smol>()
-        .timeouts::<Smol>();
+        .timeouts::<Smol>()
+        .timed_event::<Smol, Rc<Flag>>();
 }
 
 thread_local! {

@@ -28,7 +28,8 @@ pub fn cells(cells: &mut Cells) {
         .unchained_barrier::<Soloop, Rc<Unchained>>()
         .virtual_timers::<SoloopVirtual>()
         .real_timers::<Soloop>()
-        .timeouts::<Soloop>();
+        .timeouts::<Soloop>()
+        .timed_event::<Soloop, ::soloop::Event>();
 }
 
 pin_project! {

@@ -32,7 +32,8 @@ fn offers<H: Timers, V: Timers>(cells: &mut Cells) {
         .barrier::<H, Rc<sync::Barrier>>()
         .virtual_timers::<V>()
         .real_timers::<H>()
-        .timeouts::<H>();
+        .timeouts::<H>()
+        .timed_event::<H, Rc<Flag>>();
 }
 
 impl<const VIRTUAL: bool> Host for OnLocalSet<VIRTUAL> {
