@@ -498,11 +498,11 @@ impl Drop for Limited {
 
 /// A scope, from the side of the `wait_for` that drew it.
 struct Boundary {
-    /// `None` until the coroutine is pending.
+    /// `None` until it is drawn.
     scope: Option<WaiterKey>,
-    /// How many requests to cancel there were when it was drawn, as far as they may be disregarded.
+    /// How many requests to cancel there were when the timeout began, as far as they may be disregarded.
     others_before: i32,
-    /// The timer, until it is set: once the coroutine is pending.
+    /// The timer, until it is set: once the coroutine is pending, and not `spared`.
     unset: Option<Unset>,
     /// Whether the coroutine was pending with a bare yield and nothing else, and so without a timer.
     spared: bool,

@@ -1,8 +1,8 @@
 //! Tasks: a coroutine that the loop runs, and its handles.
 //!
 //! A task is one slot in the loop's state and one allocation, which holds the coroutine first and its result later, and then
-//! perhaps another task's. It is
-//! *queued* when its step stands in the ready queue, *running* during the step, and else *suspended* on its waiters.
+//! perhaps another task's. It is *queued* when its step stands in the ready queue, *running* during the step, and else
+//! *suspended* on its waiters.
 //!
 //! What the user holds is here; the coroutine in its box in `body.rs`, what the loop keeps of a task in `slot.rs`, the life of a
 //! step in `step.rs`, and requests to cancel in `request.rs`.

@@ -125,7 +125,8 @@ fn is_kept(spent: &Unclaimed) -> bool {
 /// A task as the loop keeps it, in a line of the cache to itself: the steps of many tasks wait for little else.
 #[repr(align(64))]
 pub(crate) struct Slot {
-    /// Invariant: none during a step and for main; spent once the result has been retrieved, and where the slot is free.
+    /// Invariant: none during a step and for main; spent, if there is one, once the result has been retrieved, and where the slot is
+    /// free.
     pub(super) body: Unclaimed,
     /// Its place in the order of creation.
     pub(crate) number: u64,
