@@ -385,7 +385,8 @@ impl TaskHandle {
     /// Asks the task to stop, by raising [`Error::Cancelled`] where it waits.
     ///
     /// The counterpart of `asyncio.Task.cancel`. Returns `false` if the task has ended already, and `true` otherwise, which
-    /// does not promise that it will stop: it may catch the error and go on. Each call is counted, see
+    /// does not promise that it will stop: it may catch the error and go on. A task that has not begun never does. One that waits
+    /// for nothing but a future that is not ours is dropped there: see [`wrap_future`](crate::wrap_future). Each call is counted, see
     /// [`cancelling`](Self::cancelling). An error that the task has ended with counts as seen.
     ///
     /// # Examples
