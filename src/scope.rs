@@ -45,13 +45,13 @@ impl State {
         self.here.asked.get() + self.requests_around(outer) - i32::from(before)
     }
 
-    /// How many requests there are to the running task, as its slot has it: what `here` says is checked by that.
+    /// How many requests there are to the running task, as they are counted: what `here` says is checked by that.
     pub(crate) fn asked_here(&self) -> i32 {
         let task = self.here.task.get();
         task.map_or(0, |task| self.requests(task).asked())
     }
 
-    /// The innermost scope, whose first poll is about to end.
+    /// The innermost scope that is being polled, which is drawn now if it was not.
     pub(crate) fn scope_begun(&mut self) -> WaiterKey {
         self.draw_scopes();
         self.here.scope().expect("a scope has begun")

@@ -498,11 +498,11 @@ impl Drop for Limited {
 
 /// A scope, from the side of the `wait_for` that drew it.
 struct Boundary {
-    /// `None` until the coroutine is pending.
+    /// `None` until it is drawn.
     scope: Option<WaiterKey>,
-    /// How many requests to cancel there were when it was drawn, as far as they may be disregarded.
+    /// How many requests to cancel there were when the timeout began, as far as they may be disregarded.
     others_before: i32,
-    /// The timer, until it is set: once the coroutine is pending.
+    /// The timer, until it is set: once the coroutine is pending, and not `spared`.
     unset: Option<Unset>,
     /// Whether the coroutine was pending with a bare yield and nothing else, and so without a timer.
     spared: bool,
@@ -550,7 +550,8 @@ impl Boundary {
     }
 
     /// Leaves a coroutine that is pending with a bare yield, for the first time. Its next step is queued before its timer could
-    /// be, so that there is no need of that yet. Unless the order may be another, or the host's clock goes on meanwhile.
+    /// be, so that there is no need of that yet, and if that step does not poll this, none until one does. Unless the order may be
+    /// another, or the host's clock goes on meanwhile.
     #[inline]
     fn spare(&mut self, home: &Loop, yields_before: u32, waker: &Waker) -> bool {
         self.spared = !self.at_once
@@ -696,12 +697,14 @@ impl Drop for Inside<'_> {
 
 /// Makes a coroutine of any future, so that a cancel reaches it.
 ///
-/// A future that knows nothing of soloop cannot be handed an error. Wrapped like this, it is dropped when its task is
-/// cancelled, and [`Error::Cancelled`] arrives in its place. Without it, a cancel that finds the task inside such a
+/// A future that knows nothing of soloop cannot be handed an error. Without this, a cancel that finds the task inside such a
 /// future drops the whole coroutine, with no chance to clean up. asyncio has `wrap_future` for the same purpose.
 ///
 /// # Errors
-/// [`Error::Cancelled`] as above; [`Error::Runtime`] if it has to wait outside any loop.
+/// [`Error::Cancelled`] as below; [`Error::Runtime`] if it has to wait outside any loop.
+///
+/// # Cancellation
+/// Drops the future, and [`Error::Cancelled`] arrives in its place, also if it has become ready meanwhile.
 ///
 /// # Dropping
 /// Drops the future.

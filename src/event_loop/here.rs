@@ -14,7 +14,8 @@ pub(crate) struct Here {
     pub(crate) task: Cell<Option<TaskKey>>,
     /// The innermost `wait_for` that is being polled.
     scope: Cell<Option<WaiterKey>>,
-    /// How many more of them, inside that one, are being polled for the first time, with nothing in them that waits.
+    /// How many more of them, inside that one, are being polled and are not drawn: nothing in them has waited yet, but for a bare
+    /// yield.
     pub(crate) undrawn: Cell<u32>,
     /// The last step that was begun: tells what was there before this one. Calm while a step is running that has no request to
     /// deliver, in the task or in a `wait_for` of it.
@@ -134,7 +135,7 @@ impl Here {
         now::forget_waker(self.waker.replace(NOBODYS));
     }
 
-    /// Whether this step began with a request to deliver.
+    /// Whether a step is running that has a request to deliver, in the task or in a `wait_for` of it.
     pub(crate) fn is_raising(&self) -> bool {
         self.task.get().is_some() && !self.is_calm()
     }

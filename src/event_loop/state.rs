@@ -1,7 +1,7 @@
 //! Everything a loop knows, as plain data: its tasks, its waiters, what is ready, what is timed.
 //!
-//! `State` lives behind the one `RefCell` of the crate, and only [`Loop::open`](super::Loop::open) opens it. Its methods move
-//! futures, results and wakers about but never run them: what has to be dropped or woken is returned, or put into
+//! `State` lives behind a `RefCell`, which [`Loop::open`](super::Loop::open) opens, and two short forms of that beside it. Its
+//! methods move futures, results and wakers about but never run them: what has to be dropped or woken is returned, or put into
 //! the outbox, which is emptied once the cell is closed. So no user code can meet a borrow.
 //!
 //! The methods stand beside what they are about: a task's in `task/`, a waiter's in `waiter/`, a scope's in `scope.rs`.

@@ -20,7 +20,7 @@ use std::{
 
 use super::{Loop, key::TaskKey};
 
-/// What a foreign future's [`Waker`](std::task::Waker) points to.
+/// What a foreign future's [`Waker`] points to.
 pub(crate) struct TaskWaker {
     /// The task's number in the loop; `0` once the task has ended.
     task: AtomicU32,

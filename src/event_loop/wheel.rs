@@ -15,8 +15,8 @@
 //! So a timer goes down at most once per level, and the earliest is found without looking through a crowd again and again. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
-//! A new timer lies apart, as it came. Its deadline is worked out when a turn begins, and it goes to its level when the earliest of all
-//! has come: many are taken back before the one or the other.
+//! A new timer lies apart, as it came. Its deadline is worked out when a turn begins, if not before, and it goes to its level when the
+//! earliest of all has come, or has to be looked for: many are taken back before the one or the other.
 //!
 //! asyncio keeps a binary heap, `BaseEventLoop._scheduled`, in which equal deadlines come out in any order.
 
@@ -42,7 +42,7 @@ const FEW: usize = 32;
 /// Two of them fill a line of the cache.
 #[derive(Debug)]
 struct Timer<P> {
-    /// See [`instant`]. Not known before somebody has looked at it.
+    /// See [`instant`]. Not known before somebody has looked at it: what stands there then is of no meaning.
     deadline: u64,
     number: u64,
     /// What it is for. `None` if it was cancelled when its handle stood in the ready queue.

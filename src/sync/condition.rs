@@ -145,6 +145,12 @@ impl Condition {
     /// # Errors
     /// Those of [`Lock::acquire`].
     ///
+    /// # Cancellation
+    /// As in [`Lock::acquire`].
+    ///
+    /// # Dropping
+    /// As in [`Lock::acquire`].
+    ///
     /// # Examples
     /// ```
     /// # use soloop::Condition;
@@ -408,6 +414,12 @@ impl ConditionGuard {
     /// # Errors
     /// Those of [`Condition::wait`].
     ///
+    /// # Cancellation
+    /// As in [`Condition::wait`].
+    ///
+    /// # Dropping
+    /// As in [`Condition::wait`]: the guard releases nothing then.
+    ///
     /// # Examples
     /// ```
     /// # use {soloop::{Condition, create_task}, std::{cell::Cell, rc::Rc}};
@@ -430,6 +442,12 @@ impl ConditionGuard {
     ///
     /// # Errors
     /// Those of [`Condition::wait`], unless the predicate holds at once.
+    ///
+    /// # Cancellation
+    /// As in [`Condition::wait`].
+    ///
+    /// # Dropping
+    /// As in [`Condition::wait`]: the guard releases nothing then.
     ///
     /// # Examples
     /// ```

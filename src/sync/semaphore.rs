@@ -242,6 +242,12 @@ impl BoundedSemaphore {
     /// # Errors
     /// Those of [`Semaphore::acquire`].
     ///
+    /// # Cancellation
+    /// As in [`Semaphore::acquire`].
+    ///
+    /// # Dropping
+    /// As in [`Semaphore::acquire`].
+    ///
     /// # Examples
     /// ```
     /// # use soloop::BoundedSemaphore;
@@ -283,6 +289,12 @@ impl BoundedSemaphore {
     ///
     /// # Errors
     /// Those of [`Semaphore::acquire`].
+    ///
+    /// # Cancellation
+    /// As in [`Semaphore::acquire`].
+    ///
+    /// # Dropping
+    /// As in [`Semaphore::acquire`].
     ///
     /// # Examples
     /// ```

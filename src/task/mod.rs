@@ -1,8 +1,8 @@
 //! Tasks: a coroutine that the loop runs, and its handles.
 //!
 //! A task is one slot in the loop's state and one allocation, which holds the coroutine first and its result later, and then
-//! perhaps another task's. It is
-//! *queued* when its step stands in the ready queue, *running* during the step, and else *suspended* on its waiters.
+//! perhaps another task's. It is *queued* when its step stands in the ready queue, *running* during the step, and else
+//! *suspended* on its waiters.
 //!
 //! What the user holds is here; the coroutine in its box in `body.rs`, what the loop keeps of a task in `slot.rs`, the life of a
 //! step in `step.rs`, and requests to cancel in `request.rs`.
@@ -385,7 +385,8 @@ impl TaskHandle {
     /// Asks the task to stop, by raising [`Error::Cancelled`] where it waits.
     ///
     /// The counterpart of `asyncio.Task.cancel`. Returns `false` if the task has ended already, and `true` otherwise, which
-    /// does not promise that it will stop: it may catch the error and go on. Each call is counted, see
+    /// does not promise that it will stop: it may catch the error and go on. A task that has not begun never does. One that waits
+    /// for nothing but a future that is not ours is dropped there: see [`wrap_future`](crate::wrap_future). Each call is counted, see
     /// [`cancelling`](Self::cancelling). An error that the task has ended with counts as seen.
     ///
     /// # Examples

@@ -72,7 +72,7 @@ pub(crate) const DONE: Flags = Flags(1 << 3);
 pub(crate) const CANCELLED: Flags = Flags(1 << 4);
 /// It has ended with an error that nobody has seen.
 pub(crate) const UNSEEN: Flags = Flags(1 << 5);
-/// Its [`Task`] exists, and has not retrieved the result yet.
+/// Its [`Task`](super::Task) exists, and has not retrieved the result yet.
 pub(crate) const OWNED: Flags = Flags(1 << 6);
 /// A request to cancel is kept.
 pub(crate) const REQUESTED: Flags = Flags(1 << 7);
@@ -101,7 +101,7 @@ pub(crate) const STRUCK: Flags = Flags(1 << 14);
 /// Requests to cancel it are counted. In its steps `here` tells how many there are.
 pub(crate) const ASKED: Flags = Flags(1 << 18);
 
-/// What a slot is still needed for when its task has ended and a [`Task`] is all that refers to it.
+/// What a slot is still needed for when its task has ended and a [`Task`](super::Task) is all that refers to it.
 const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
 
 /// Moves a body to where none is: nothing has to be dropped there, and so nothing has to be called.
@@ -125,7 +125,8 @@ fn is_kept(spent: &Unclaimed) -> bool {
 /// A task as the loop keeps it, in a line of the cache to itself: the steps of many tasks wait for little else.
 #[repr(align(64))]
 pub(crate) struct Slot {
-    /// Invariant: none during a step and for main; spent once the result has been retrieved, and where the slot is free.
+    /// Invariant: none during a step and for main; spent, if there is one, once the result has been retrieved, and where the slot is
+    /// free.
     pub(super) body: Unclaimed,
     /// Its place in the order of creation.
     pub(crate) number: u64,
@@ -362,7 +363,7 @@ impl State {
         }
     }
 
-    /// Frees a slot that a [`Task`] alone still holds, with a spent body: how most tasks go. Says whether it was so.
+    /// Frees a slot that a [`Task`](super::Task) alone still holds, with a spent body: how most tasks go. Says whether it was so.
     #[inline]
     pub(super) fn free_if_spent(&mut self, key: TaskKey) -> bool {
         let slot = self.slot(key);

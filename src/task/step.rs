@@ -47,7 +47,8 @@ pub(crate) enum Next {
     StepWith(TaskKey, Waker),
     /// The end of a task that was cancelled before its first step: its coroutine is to be dropped.
     Discard(TaskKey),
-    /// Nothing yet: the step before has left a task pending, with a request to cancel to see to, or no room to queue it.
+    /// Nothing yet: the step before has left a task pending, with a request to cancel to see to, a recorder to tell, or no room to
+    /// queue it.
     Unsettled(TaskKey),
     /// Nothing more: the handle has run.
     Nothing,
@@ -236,8 +237,8 @@ impl State {
         }
     }
 
-    /// Begins a step of a task that has ended, is or was to be cancelled, has adopted a waker, or has combinators to wake. A request
-    /// that is kept is told to what was pending.
+    /// Begins a step of a task that has ended, is or was to be cancelled, has adopted a waker, has combinators to wake, or is
+    /// recorded. A request that is kept is told to what was pending.
     fn begin_unusual_step(
         &mut self,
         key: TaskKey,
@@ -302,8 +303,8 @@ impl State {
         }
     }
 
-    /// Ends a step after which the task is suspended, or queued where there is room, and no request to cancel is kept. Else does
-    /// nothing.
+    /// Ends a step after which the task is suspended, or queued where there is room, if it has no requests to cancel and is not
+    /// recorded. Else does nothing.
     #[inline]
     fn suspend(&mut self, key: TaskKey, body: &mut Unclaimed, now: &Now) -> bool {
         let slot = &mut self.tasks[key.index()];

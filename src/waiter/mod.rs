@@ -49,7 +49,7 @@ use crate::{
     task::{DONE, POLLED},
 };
 
-/// A waiter in no queue, and the future of its wake: a timeout of zero, say. Removed when dropped.
+/// A waiter in no queue, and the future of its end: where a future that is not ours is to hear of a cancel. Removed when dropped.
 #[must_use]
 pub(crate) struct Waiting {
     home: Rc<Loop>,
@@ -143,7 +143,7 @@ impl Loop {
     }
 }
 
-/// How a waiter stands. In this order: it only ever gets greater.
+/// How a waiter stands. It leaves `Pending` once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wake {
     Pending,
