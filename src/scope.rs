@@ -7,6 +7,8 @@
 //!
 //! A scope is a waiter of the kind `Scope`: it is listed among those of its task, and lists its own.
 
+use std::mem;
+
 use crate::{
     event_loop::{
         Cause,
@@ -86,36 +88,52 @@ impl State {
         };
         self.draw_scopes();
         let drawn = self.other(key);
-        let was_polled = drawn.polled;
         if drawn.task != Some(current) || drawn.scope != self.here.scope() {
             self.move_scope_here(key);
         }
+        let step = self.here.step();
+        let was_polled = mem::replace(&mut self.other_mut(key).polled, step);
         let scope = self.scope_mut(key);
         scope.flags.clear(YIELDING);
         if scope.flags.has(REQUESTED) {
-            scope.flags.set(RAISING);
-            let youngest = scope.youngest;
-            self.here.raise();
-            let mut inner = Vec::new();
-            if !self.tell(youngest, was_polled, &mut inner) && !inner.is_empty() {
-                self.scope_flags(key).clear(REQUESTED);
-            }
-            self.request_all(inner);
+            self.raise_inside(key, was_polled);
         }
-        self.other_mut(key).polled = self.here.step();
         self.here.set_scope(Some(key));
         true
     }
 
+    /// A request that is kept is told to what was pending inside.
+    #[cold]
+    fn raise_inside(&mut self, key: WaiterKey, was_polled: u32) {
+        let scope = self.scope_mut(key);
+        scope.flags.set(RAISING);
+        let youngest = scope.youngest;
+        self.here.raise();
+        let mut inner = Vec::new();
+        if !self.tell(youngest, was_polled, &mut inner) && !inner.is_empty() {
+            self.scope_flags(key).clear(REQUESTED);
+        }
+        self.request_all(inner);
+    }
+
     /// Ends the poll of what is inside.
+    #[inline]
     pub(crate) fn leave_scope(&mut self, key: WaiterKey, pending: bool) -> Verdict {
         self.here.set_scope(self.other(key).scope);
         let scope = self.scope_mut(key);
+        if pending && scope.flags.has(REQUESTED) {
+            return self.leave_requested(key);
+        }
+        scope.flags.clear(RAISING);
+        Verdict::Pending
+    }
+
+    /// The same where a request is kept: that is told to what is pending now.
+    #[cold]
+    fn leave_requested(&mut self, key: WaiterKey) -> Verdict {
+        let scope = self.scope_mut(key);
         let (flags, youngest) = (scope.flags, scope.youngest);
         scope.flags.clear(RAISING);
-        if !pending || !flags.has(REQUESTED) {
-            return Verdict::Pending;
-        }
         let mut inner = Vec::new();
         if self.tell(youngest, self.here.step(), &mut inner) {
             // What is newly pending was told, and its step is queued.
@@ -169,11 +187,13 @@ impl State {
         let (task, outer) = (drawn.task, drawn.scope);
         let scope = self.scope_mut(key);
         let struck = scope.flags.has(STRUCK);
-        let timer = scope.timer.take();
-        if let Some(timer) = timer {
+        let youngest = scope.youngest;
+        if let Some(timer) = scope.timer.take() {
             self.wheel.cancel(timer);
         }
-        self.hand_out(key, outer);
+        if let Some(youngest) = youngest {
+            self.hand_out(youngest, outer);
+        }
         self.remove(key);
         let Some(task) = task else { return false };
         if struck {
@@ -189,9 +209,10 @@ impl State {
     }
 
     /// The waiters that outlive their scope stand in the one around it.
-    fn hand_out(&mut self, key: WaiterKey, outer: Option<WaiterKey>) {
+    #[cold]
+    fn hand_out(&mut self, youngest: WaiterKey, outer: Option<WaiterKey>) {
         let mut eldest_first = Vec::new();
-        let mut next = self.scope_mut(key).youngest;
+        let mut next = Some(youngest);
         while let Some(waiter) = next {
             eldest_first.push(waiter);
             next = self.older(waiter);

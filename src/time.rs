@@ -363,13 +363,13 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
                 };
                 match coroutine.poll(cx) {
                     Poll::Ready(result) => {
-                        if inside.leave() {
-                            this.coroutine.set(None);
-                            // There is nothing in it.
-                            this.limited.home = None;
-                            return Poll::Ready(result);
-                        }
-                        result
+                        // Its destructor still runs inside.
+                        this.coroutine.set(None);
+                        let is_over = inside.end();
+                        // There is nothing in it any more.
+                        this.limited.home = None;
+                        this.limited.limit = Limit::Over;
+                        return Poll::Ready(outcome(result, is_over));
                     }
                     Poll::Pending if inside.stay(cx) == Verdict::Abandon => Err(Error::Cancelled),
                     Poll::Pending => return Poll::Pending,
@@ -410,10 +410,7 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
         this.coroutine.set(None);
         let is_over = this.limited.end();
         this.limited.limit = Limit::Over;
-        Poll::Ready(match result {
-            Err(Error::Cancelled) if is_over => Err(Error::Timeout),
-            result => result,
-        })
+        Poll::Ready(outcome(result, is_over))
     }
 
     /// What need not wait works outside any loop, too.
@@ -430,6 +427,15 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
             Poll::Ready(result) => result,
             Poll::Pending => Err(Error::no_running_loop()),
         })
+    }
+}
+
+/// What comes of a coroutine's result, if its time was over or not.
+#[inline]
+fn outcome<T>(result: Result<T>, is_over: bool) -> Result<T> {
+    match result {
+        Err(Error::Cancelled) if is_over => Err(Error::Timeout),
+        result => result,
     }
 }
 
@@ -587,7 +593,10 @@ impl Boundary {
             match unset {
                 Some(_) if *at_once => state.cancel_inside(scope),
                 Some((deadline, number, false)) => {
-                    let timer = state.wheel.insert(deadline, number, scope);
+                    let timer = state
+                        .wheel
+                        .insert_within_capacity(deadline, number, scope)
+                        .unwrap_or_else(|| state.wheel.insert(deadline, number, scope));
                     state.scope_mut(scope).timer = Some(timer);
                 }
                 Some((_, _, true)) => {
@@ -606,14 +615,11 @@ impl Boundary {
         verdict
     }
 
-    /// The coroutine has ended, or panicked: leaves it. Says whether it need not be drawn.
-    #[inline]
-    fn leave(&mut self, home: &Loop) -> bool {
-        let is_undrawn = self.scope.is_none() && home.here.forget_scope();
-        if !is_undrawn {
+    /// The coroutine has panicked: leaves it.
+    fn leave(&mut self, home: &Loop) {
+        if self.scope.is_some() || !home.here.forget_scope() {
             self.leave_drawn(home);
         }
-        is_undrawn
     }
 
     fn leave_drawn(&mut self, home: &Loop) {
@@ -625,11 +631,27 @@ impl Boundary {
 
     /// Closes the scope. Says whether its time was over, and nobody else asked for a cancel meanwhile.
     fn close(&self, home: &Loop) -> bool {
-        // What was done at once is what it is.
-        let over = self.at_once && self.unset.is_none();
         self.scope.is_some_and(|scope| {
-            home.open(|state| state.close_scope(scope, self.others_before, over))
+            home.open(|state| state.close_scope(scope, self.others_before, self.is_over()))
         })
+    }
+
+    /// Leaves and closes the scope at once.
+    fn end(&mut self, home: &Loop) -> bool {
+        if self.scope.is_none() && home.here.forget_scope() {
+            return false;
+        }
+        home.open(|state| {
+            let scope = *self.scope.get_or_insert_with(|| state.scope_begun());
+            state.leave_scope(scope, false);
+            state.close_scope(scope, self.others_before, self.is_over())
+        })
+    }
+
+    /// Whether the time was over from the start, and something waited all the same.
+    fn is_over(&self) -> bool {
+        // What was done at once is what it is.
+        self.at_once && self.unset.is_none()
     }
 }
 
@@ -674,9 +696,9 @@ struct Inside<'a> {
 
 impl Inside<'_> {
     #[inline]
-    fn leave(mut self) -> bool {
+    fn end(mut self) -> bool {
         let boundary = self.boundary.take().expect("left once");
-        boundary.leave(self.home)
+        boundary.end(self.home)
     }
 
     #[inline]

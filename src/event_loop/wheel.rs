@@ -563,13 +563,17 @@ impl<P: Copy> Wheel<P> {
 
     #[inline(never)]
     fn bound_all_new(&mut self) {
-        let deadlines = self.new[self.bounded..].iter();
-        let bound = match self.bound {
-            Bound::At(bound) => self.read(bound),
+        let mut bound = match self.bound {
             Bound::Read(bound) => bound,
+            Bound::At(bound) => self.read(bound),
         };
-        let bounds = deadlines.map(|(_, deadline)| deadline.reading());
-        self.bound = Bound::Read(bounds.fold(bound, Reading::min));
+        for (_, deadline) in &self.new[self.bounded..] {
+            let reading = deadline.reading();
+            if reading < bound {
+                bound = reading;
+            }
+        }
+        self.bound = Bound::Read(bound);
         self.bounded = self.new.len();
     }
 

@@ -522,6 +522,27 @@ impl State {
         }
     }
 
+    /// The same for one that is not its task's own, and alone in its task or its scope.
+    #[inline]
+    fn take_woken_other(&mut self, key: WaiterKey) -> Option<Waiter> {
+        let Lodging::Other(index) = key.lodging() else {
+            return None;
+        };
+        let other = &self.others[index];
+        let is_usual = other.waiter.wake == Wake::Woken
+            && other.task.is_some()
+            && (other.younger, other.older).eq(&(None, None))
+            && other.foreign.is_none()
+            && self.journal.is_none()
+            && self.here.is_calm();
+        let (waiter, task, scope) = (other.waiter, other.task, other.scope);
+        if !is_usual || !self.others.free_within_capacity(index) {
+            return None;
+        }
+        *self.youngest(task, scope)? = None;
+        Some(waiter)
+    }
+
     /// Polls a waiter. What most polls find, a wake and nothing else, comes first. If it is pending, says whether the waker
     /// is to be kept.
     #[inline]
@@ -531,7 +552,8 @@ impl State {
         waker: &Waker,
         keeps_waker: &mut bool,
     ) -> Poll<Settled> {
-        if let Some(waiter) = self.take_woken(*key) {
+        let woken = self.take_woken(*key);
+        if let Some(waiter) = woken.or_else(|| self.take_woken_other(*key)) {
             self.leave(*key, waiter);
             return Poll::Ready(Settled::Woken);
         }
