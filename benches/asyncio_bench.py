@@ -71,14 +71,14 @@ async def contended(primitive, ops, tasks, turn):
     await crew(tasks, task)
 
 
-async def ping_pong(ops, tasks, turn):
+async def ping_pong(ops, tasks, turn, wait=asyncio.Event.wait):
     events = [asyncio.Event(), asyncio.Event()]
     events[0].set()
 
     async def task(number):
         mine, other = events[number], events[1 - number]
         for _ in range(ops):
-            await mine.wait()
+            await wait(mine)
             mine.clear()
             if turn:
                 turn(number)
@@ -190,6 +190,10 @@ async def timeout_yield(ops, tasks, turn):
     await crew(1, task)
 
 
+async def timeout_wait(ops, tasks, turn):
+    await ping_pong(ops, tasks, turn, lambda event: asyncio.wait_for(event.wait(), LONG))
+
+
 async def timer_dropped(ops, tasks, turn):
     async def task(number):
         for _ in range(ops):
@@ -238,6 +242,7 @@ WORKLOADS = {
     "sleeps-real": sleeps_real,
     "timeout-ready": timeout_ready,
     "timeout-yield": timeout_yield,
+    "timeout-wait": timeout_wait,
     "timer-dropped": timer_dropped,
 }
 VIRTUAL = {"sleeps-100k", "sleeps-1m"}

@@ -5,17 +5,20 @@
 //! and the outermost boundary is the task. A request by a `wait_for` reaches what stands in its scope, as a request to
 //! the task reaches everything. It is kept and delivered by the same rules: see `task/request.rs`.
 //!
-//! A scope is a waiter of the kind `Scope`: it is listed among those of its task, and lists its own.
+//! A scope is a waiter of the kind `Scope`: it is listed among those of its task, and lists its own. It is *drawn* when something
+//! needs it. Most timeouts stand around one wait at a time, with the task's own waiter: then the `wait_for` has a timer and
+//! nothing else, and the task is marked as `LIMITED`. Whatever is not as usual has the scope drawn, and the waiter moved inside: a
+//! strike, a second wait, a poll of another task, a drop. The `wait_for` finds it by its timer.
 
-use std::mem;
+use std::{mem, task::Waker};
 
 use crate::{
     event_loop::{
         Cause,
-        key::{TaskKey, TimerKey, WaiterKey},
+        key::{Lodging, TaskKey, TimerKey, WaiterKey},
         state::State,
     },
-    task::{Flags, QUEUED, RAISING, REQUESTED, STRUCK, YIELDING},
+    task::{Flags, LIMITED, QUEUED, RAISING, REQUESTED, STRUCK, TRACED, YIELDING},
     waiter::Kind,
 };
 
@@ -69,6 +72,10 @@ impl State {
 
     #[inline(never)]
     fn draw_undrawn(&mut self) {
+        // Whether the task's own waiter stands in the outermost of them.
+        let task = self.here.task.get().filter(|_| self.here.inside.take());
+        let mut inside =
+            task.filter(|&task| self.slot(task).youngest == Some(WaiterKey::own(task)));
         for _ in 0..self.here.undrawn.take() {
             let scope = Scope {
                 youngest: None,
@@ -76,8 +83,86 @@ impl State {
                 flags: Flags::NONE,
             };
             let drawn = self.insert_scope(scope);
+            if let Some(task) = inside.take() {
+                self.move_inside(task, drawn);
+            }
             self.here.set_scope(Some(drawn));
         }
+    }
+
+    /// Leaves a coroutine in which nothing waits but the task's own waiter, if it is so: then nothing has to be drawn. `timer` sets the
+    /// timer, if there is none yet. Says which it is.
+    #[inline]
+    pub(crate) fn leave_limited(
+        &mut self,
+        timer: impl FnOnce(&mut Self, WaiterKey) -> TimerKey,
+    ) -> Option<TimerKey> {
+        let task = self.here.task.get()?;
+        let own = WaiterKey::own(task);
+        if !self.here.waits_inside() || self.slot(task).youngest != Some(own) {
+            return None;
+        }
+        let timer = timer(self, own);
+        self.here.forget_scope();
+        self.slot_mut(task).flags.set(LIMITED);
+        let index = task.index();
+        if index >= self.limits.len() {
+            self.limits.resize(index + 1, None);
+        }
+        self.limits[index] = Some(timer);
+        Some(timer)
+    }
+
+    /// Begins to poll a coroutine that was left so, if its wait is over and all is as it was. Else it has to be drawn.
+    #[inline]
+    pub(crate) fn enter_limited(&mut self, timer: TimerKey, waker: &Waker) -> bool {
+        let Some(task) = self.here.task.get() else {
+            return false;
+        };
+        let slot = self.slot(task);
+        let is_usual = slot.flags.has(LIMITED)
+            && !slot.flags.has(TRACED)
+            && !slot.own.is_pending()
+            && slot.youngest == Some(WaiterKey::own(task))
+            && self.limits[task.index()] == Some(timer)
+            && self.here.is_plain(waker)
+            && !self.here.observed.get();
+        if is_usual {
+            self.slot_mut(task).flags.clear(LIMITED);
+            self.here.undrawn.set(1);
+        }
+        is_usual
+    }
+
+    /// The task whose own waiter stands in a `wait_for` with this timer, and which is not drawn.
+    pub(crate) fn limited_by(&self, timer: TimerKey, key: WaiterKey) -> Option<TaskKey> {
+        match key.lodging() {
+            Lodging::Own(task) if self.slot(task).flags.has(LIMITED) => {
+                (self.limits[task.index()] == Some(timer)).then_some(task)
+            }
+            _ => None,
+        }
+    }
+
+    /// The scope of a `wait_for` that was left with a timer alone, and is drawn now. If that has struck, nobody needs it any more.
+    pub(crate) fn scope_of_limit(&mut self, timer: TimerKey) -> WaiterKey {
+        let key = self.wheel.payload(timer).expect("it was not cancelled");
+        let scope = match key.lodging() {
+            Lodging::Own(task) => self.draw_limit(task),
+            Lodging::Other(_) => key,
+        };
+        let drawn = self.scope_mut(scope);
+        drawn.flags.clear(LIMITED);
+        if drawn.timer.is_none() {
+            self.wheel.remove_due(timer);
+        }
+        scope
+    }
+
+    /// Gives a scope that has just been drawn the timer that its `wait_for` had before.
+    pub(crate) fn set_limit(&mut self, scope: WaiterKey, timer: TimerKey) {
+        self.scope_mut(scope).timer = Some(timer);
+        self.wheel.set_payload(timer, scope);
     }
 
     /// Begins to poll what is inside. A request that is kept is told to what was pending there. Says whether any task

@@ -18,7 +18,7 @@ use crate::{
     event_loop::{
         Handle, Loop,
         clock::Deadline,
-        key::WaiterKey,
+        key::{TimerKey, WaiterKey},
         now::{self, Stamp},
         state::State,
     },
@@ -354,7 +354,7 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
         let result = match (&mut this.limited.limit, &this.limited.home) {
             (Limit::Scope(boundary), Some(home)) => {
                 let coroutine = coroutine.expect(ENDED);
-                if !boundary.enter(home) {
+                if !boundary.enter(home, cx.waker()) {
                     return self.end(Err(Error::no_running_loop()));
                 }
                 let inside = Inside {
@@ -484,7 +484,7 @@ impl Limited {
         let Some(home) = self.home.take() else {
             return false;
         };
-        match &self.limit {
+        match &mut self.limit {
             Limit::Scope(boundary) => boundary.close(&home),
             Limit::Refused(waiter) => {
                 home.remove_waiter(*waiter);
@@ -504,8 +504,7 @@ impl Drop for Limited {
 
 /// A scope, from the side of the `wait_for` that drew it.
 struct Boundary {
-    /// `None` until it is drawn.
-    scope: Option<WaiterKey>,
+    drawn: Drawn,
     /// How many requests to cancel there were when the timeout began, as far as they may be disregarded.
     others_before: i32,
     /// The timer, until it is set: once the coroutine is pending, and not `spared`.
@@ -514,6 +513,16 @@ struct Boundary {
     spared: bool,
     /// Whether the time is over from the start.
     at_once: bool,
+}
+
+/// What there is of a boundary in the loop.
+#[derive(Clone, Copy)]
+enum Drawn {
+    /// Nothing: what is inside was never pending, or with bare yields alone.
+    No,
+    /// A timer, as long as nothing is inside but the task's own waiter.
+    Limited(TimerKey),
+    Scope(WaiterKey),
 }
 
 /// A timer as long as there are only its deadline and its place among equal ones.
@@ -535,7 +544,7 @@ impl Boundary {
             here.asked.get()
         };
         Self {
-            scope: None,
+            drawn: Drawn::No,
             others_before,
             unset: Some(Unset {
                 deadline,
@@ -548,11 +557,45 @@ impl Boundary {
 
     /// Begins another poll of what is inside. Says whether any task is running at all.
     #[inline]
-    fn enter(&self, home: &Loop) -> bool {
-        match self.scope {
-            Some(scope) => home.open(|state| state.enter_scope(scope)),
-            None => home.here.enter_undrawn(),
+    fn enter(&mut self, home: &Loop, waker: &Waker) -> bool {
+        match self.drawn {
+            Drawn::No => home.here.enter_undrawn(),
+            Drawn::Limited(timer)
+                if home.open_quietly(|state| state.enter_limited(timer, waker)) =>
+            {
+                true
+            }
+            _ => home.open(|state| {
+                let scope = self.find_scope(state).expect("it is drawn");
+                state.enter_scope(scope)
+            }),
         }
+    }
+
+    /// The scope, if there is one. It is drawn if there is a timer alone, or was already, by whoever needed it.
+    fn find_scope(&mut self, state: &mut State) -> Option<WaiterKey> {
+        if let Drawn::Limited(timer) = self.drawn {
+            self.drawn = Drawn::Scope(state.scope_of_limit(timer));
+        }
+        match self.drawn {
+            Drawn::Scope(scope) => Some(scope),
+            _ => None,
+        }
+    }
+
+    /// The scope, drawn now that its coroutine was polled, if it was not before.
+    fn draw(&mut self, state: &mut State) -> WaiterKey {
+        let scope = match self.drawn {
+            Drawn::Scope(scope) => return scope,
+            Drawn::No => state.scope_begun(),
+            Drawn::Limited(timer) => {
+                let scope = state.scope_begun();
+                state.set_limit(scope, timer);
+                scope
+            }
+        };
+        self.drawn = Drawn::Scope(scope);
+        scope
     }
 
     /// Leaves a coroutine that is pending with a bare yield, for the first time. Its next step is queued before its timer could
@@ -562,6 +605,7 @@ impl Boundary {
     fn spare(&mut self, home: &Loop, yields_before: u32, waker: &Waker) -> bool {
         self.spared = !self.at_once
             && now::yields() > yields_before
+            && !home.here.waits_inside()
             && !home.here.keeps(waker)
             && !home.here.observed.get()
             && !home.clock().is_hosts()
@@ -571,27 +615,23 @@ impl Boundary {
 
     /// The coroutine is pending: leaves it, and has a combinator's waker kept. The timer runs from the first time on.
     fn stay(&mut self, home: &Loop, cx: &mut Context<'_>) -> Verdict {
-        let Self {
-            scope,
-            unset,
-            at_once,
-            spared,
-            ..
-        } = self;
-        let unset = unset.take().map(|Unset { deadline, number }| {
+        let unset = self.unset.take().map(|Unset { deadline, number }| {
             // It has come while there was no timer: that would stand behind what is ready now.
-            let is_late = *spared && deadline.time(home.clock().origin()) <= home.now();
+            let is_late = self.spared && deadline.time(home.clock().origin()) <= home.now();
             (deadline, number, is_late)
         });
+        if home.open_quietly(|state| self.stay_limited(state, unset)) {
+            return Verdict::Pending;
+        }
         let mut keeps_waker = false;
         let verdict = home.open(|state| {
-            let scope = *scope.get_or_insert_with(|| state.scope_begun());
+            let scope = self.draw(state);
             let verdict = state.leave_scope(scope, true);
             if verdict == Verdict::Abandon {
                 return verdict;
             }
             match unset {
-                Some(_) if *at_once => state.cancel_inside(scope),
+                Some(_) if self.at_once => state.cancel_inside(scope),
                 Some((deadline, number, false)) => {
                     let timer = state
                         .wheel
@@ -609,40 +649,67 @@ impl Boundary {
             keeps_waker = state.wants_waker(scope, cx.waker());
             verdict
         });
-        if let (Some(scope), true) = (*scope, keeps_waker) {
+        if let (Drawn::Scope(scope), true) = (self.drawn, keeps_waker) {
             home.keep_waker(scope, cx);
         }
         verdict
     }
 
+    /// Leaves the coroutine with a timer alone, if it waits with nothing but the task's own waiter. Says whether it did.
+    #[inline]
+    fn stay_limited(&mut self, state: &mut State, unset: Option<(Deadline, u64, bool)>) -> bool {
+        let timer = match (self.drawn, unset) {
+            _ if self.at_once => return false,
+            (Drawn::No, Some((deadline, number, false))) => state.leave_limited(|state, own| {
+                let wheel = &mut state.wheel;
+                wheel
+                    .insert_within_capacity(deadline, number, own)
+                    .unwrap_or_else(|| wheel.insert(deadline, number, own))
+            }),
+            (Drawn::Limited(timer), None) => state.leave_limited(|_, _| timer),
+            _ => return false,
+        };
+        if let Some(timer) = timer {
+            self.drawn = Drawn::Limited(timer);
+        }
+        timer.is_some()
+    }
+
     /// The coroutine has panicked: leaves it.
     fn leave(&mut self, home: &Loop) {
-        if self.scope.is_some() || !home.here.forget_scope() {
+        if !matches!(self.drawn, Drawn::No) || !home.here.forget_scope() {
             self.leave_drawn(home);
         }
     }
 
     fn leave_drawn(&mut self, home: &Loop) {
         home.open(|state| {
-            let scope = *self.scope.get_or_insert_with(|| state.scope_begun());
+            let scope = self.draw(state);
             state.leave_scope(scope, false);
         });
     }
 
     /// Closes the scope. Says whether its time was over, and nobody else asked for a cancel meanwhile.
-    fn close(&self, home: &Loop) -> bool {
-        self.scope.is_some_and(|scope| {
-            home.open(|state| state.close_scope(scope, self.others_before, self.is_over()))
+    fn close(&mut self, home: &Loop) -> bool {
+        if let Drawn::No = self.drawn {
+            return false;
+        }
+        home.open(|state| match self.find_scope(state) {
+            Some(scope) => state.close_scope(scope, self.others_before, self.is_over()),
+            None => false,
         })
     }
 
     /// Leaves and closes the scope at once.
     fn end(&mut self, home: &Loop) -> bool {
-        if self.scope.is_none() && home.here.forget_scope() {
+        if !matches!(self.drawn, Drawn::Scope(_)) && home.here.forget_scope() {
+            if let Drawn::Limited(timer) = self.drawn {
+                home.open_quietly(|state| state.wheel.cancel(timer));
+            }
             return false;
         }
         home.open(|state| {
-            let scope = *self.scope.get_or_insert_with(|| state.scope_begun());
+            let scope = self.draw(state);
             state.leave_scope(scope, false);
             state.close_scope(scope, self.others_before, self.is_over())
         })

@@ -17,6 +17,8 @@ pub(crate) struct Here {
     /// How many more of them, inside that one, are being polled and are not drawn: nothing in them has waited yet, but for a bare
     /// yield.
     pub(crate) undrawn: Cell<u32>,
+    /// Whether the running task's own waiter began in this step in the first of them, when there was no other.
+    pub(crate) inside: Cell<bool>,
     /// The last step that was begun: tells what was there before this one. Calm while a step is running that has no request to
     /// deliver, in the task or in a `wait_for` of it.
     stamp: Cell<Stamp>,
@@ -41,6 +43,7 @@ impl Here {
             task: Cell::new(None),
             scope: Cell::new(None),
             undrawn: Cell::new(0),
+            inside: Cell::new(false),
             stamp: Cell::new(first.raising()),
             first: Cell::new(first),
             asked: Cell::new(0),
@@ -157,6 +160,18 @@ impl Here {
         !self.keeps(waker) && self.scope.get().is_none() && self.undrawn.get() == 0
     }
 
+    /// Whether it is the running task that polls with this waker, in one `wait_for` that is not drawn, and nobody looks on.
+    pub(crate) fn is_inside_one(&self, waker: &Waker) -> bool {
+        let in_one = self.scope.get().is_none() && self.undrawn.get() == 1;
+        in_one && !self.keeps(waker) && !self.observed.get()
+    }
+
+    /// Whether the running task's own waiter has begun in the `wait_for` that is being left.
+    #[inline]
+    pub(crate) fn waits_inside(&self) -> bool {
+        self.inside.get() && self.undrawn.get() == 1
+    }
+
     /// Takes the number of a timer, which is its place among equal deadlines.
     #[inline]
     pub(crate) fn number_timer(&self) -> u64 {
@@ -179,6 +194,9 @@ impl Here {
         let less = self.undrawn.get().checked_sub(1);
         if let Some(less) = less {
             self.undrawn.set(less);
+            if less == 0 {
+                self.inside.set(false);
+            }
         }
         less.is_some()
     }

@@ -154,7 +154,7 @@ impl State {
             Kind::Relay { .. } => trace::Cause::Hop,
             Kind::Join { task } => trace::Cause::Task(self.slot(task).number),
             // Its task has had its wake.
-            Kind::Yield | Kind::Foreign | Kind::Scope(_) => return None,
+            Kind::Yield | Kind::Foreign | Kind::Scope(_) | Kind::Moved { .. } => return None,
         })
     }
 
@@ -227,7 +227,7 @@ impl State {
             Kind::Sleep { timer: Some(timer) } => trace::Wait::Time(self.wheel.deadline(timer)),
             Kind::Join { task } => trace::Wait::Task(self.slot(task).number),
             Kind::Relay { .. } | Kind::Yield | Kind::Sleep { timer: None } => trace::Wait::Turn,
-            Kind::Foreign | Kind::Scope(_) => trace::Wait::Foreign,
+            Kind::Foreign | Kind::Scope(_) | Kind::Moved { .. } => trace::Wait::Foreign,
         }
     }
 

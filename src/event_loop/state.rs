@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    task::{Flags, Requests, Slot},
+    task::{Flags, LIMITED, Requests, Slot},
     trace::Requester,
     waiter::{Kind, Other, WaitList, Wake},
 };
@@ -70,6 +70,8 @@ pub(crate) struct State {
     pub(crate) names: HashMap<TaskKey, Rc<str>>,
     /// The wakers that were given out, by their tasks' indices: most tasks need none.
     pub(crate) adopted: Vec<Weak<TaskWaker>>,
+    /// The timers of the `wait_for`s in which tasks that are `LIMITED` wait, by the tasks' indices.
+    pub(crate) limits: Vec<Option<TimerKey>>,
     /// The requests to cancel that are counted, by their tasks' indices: most tasks have none.
     pub(crate) requests: Vec<Requests>,
     /// How many tasks were ever created, asyncio's own of the shutdown included.
@@ -113,6 +115,7 @@ impl State {
             tasks: Arena::new(),
             names: HashMap::new(),
             adopted: Vec::new(),
+            limits: Vec::new(),
             requests: Vec::new(),
             created: 0,
             alive: 0,
@@ -215,6 +218,10 @@ impl State {
         let Some(key) = self.wheel.payload(timer) else {
             return self.wheel.remove_due(timer);
         };
+        let key = match self.limited_by(timer, key) {
+            Some(task) => self.draw_limit(task),
+            None => key,
+        };
         if self.journal.is_some() {
             self.write_timer(key);
         }
@@ -229,9 +236,18 @@ impl State {
             }
             Kind::Scope(scope) => {
                 scope.timer = None;
+                let is_known = !scope.flags.has(LIMITED);
                 self.on_behalf_of(Requester::Timeout, |state| state.strike(key));
+                if !is_known {
+                    // Its `wait_for` finds it by the timer, and forgets that then.
+                    return;
+                }
             }
-            Kind::Queue { .. } | Kind::Join { .. } | Kind::Yield | Kind::Foreign => {
+            Kind::Queue { .. }
+            | Kind::Join { .. }
+            | Kind::Yield
+            | Kind::Foreign
+            | Kind::Moved { .. } => {
                 unreachable!("nothing else sets timers")
             }
         }

@@ -567,14 +567,14 @@ impl<P: Copy> Wheel<P> {
             Bound::Read(bound) => bound,
             Bound::At(bound) => self.read(bound),
         };
-        for (_, deadline) in &self.new[self.bounded..] {
+        while let Some((_, deadline)) = self.new.get(self.bounded) {
             let reading = deadline.reading();
             if reading < bound {
                 bound = reading;
             }
+            self.bounded += 1;
         }
         self.bound = Bound::Read(bound);
-        self.bounded = self.new.len();
     }
 
     /// Takes every timer with `deadline <= now` out of its slot, in the order of deadlines, ties as they were made.

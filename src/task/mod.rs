@@ -28,8 +28,8 @@ pub(crate) use self::{
     body::{Coroutine, Ending, Main, Step, Unclaimed},
     request::Requests,
     slot::{
-        CANCELLED, DONE, Flags, MAIN, POLLED, QUEUED, RAISING, REQUESTED, STRUCK, Slot, TRACED,
-        UNSEEN, YIELDED_INSIDE, YIELDING,
+        CANCELLED, DONE, Flags, LIMITED, MAIN, POLLED, QUEUED, RAISING, REQUESTED, STRUCK, Slot,
+        TRACED, UNSEEN, YIELDED_INSIDE, YIELDING,
     },
     step::{After, Next, Unusual},
 };

@@ -101,6 +101,9 @@ pub(crate) const STRUCK: Flags = Flags(1 << 14);
 /// Requests to cancel it are counted. In its steps `here` tells how many there are.
 pub(crate) const ASKED: Flags = Flags(1 << 18);
 
+/// Its own waiter stands in a `wait_for` that is not drawn, and has a timer.
+pub(crate) const LIMITED: Flags = Flags(1 << 19);
+
 /// What a slot is still needed for when its task has ended and a [`Task`](super::Task) is all that refers to it.
 const IN_USE: Flags = OWNED.or(UNSEEN).or(QUEUED).or(NAMED);
 
@@ -177,17 +180,17 @@ impl Slot {
     pub(crate) fn take_woken(&mut self, key: WaiterKey) -> Option<Waiter> {
         let is_usual = self.own.wake == Wake::Woken
             && self.youngest == Some(key)
-            && !self.flags.has(DONE.or(TRACED));
+            && !self.flags.has(DONE.or(TRACED).or(LIMITED));
         is_usual.then(|| {
             self.youngest = None;
             self.own
         })
     }
 
-    /// Whether this is the task's own waiter and has no other beside it, and the task goes on.
+    /// Whether this is the task's own waiter and has no other beside it or `wait_for` around it, and the task goes on.
     #[inline]
     pub(crate) fn waits_alone(&self, key: WaiterKey) -> bool {
-        self.youngest == Some(key) && !self.flags.has(DONE)
+        self.youngest == Some(key) && !self.flags.has(DONE.or(LIMITED))
     }
 
     /// Queues the task's step, if nothing else is to be done for that. Says whether it did.

@@ -1,12 +1,13 @@
 //! Whose a waiter is: the lists of a task's waiters and of a scope's, and how a waiter comes from one to another.
 
-use super::{Kind, Other};
+use super::{Kind, Other, Waiter, Wake};
 use crate::{
     event_loop::{
         key::{Lodging, TaskKey, WaiterKey},
         state::State,
     },
-    task::{DONE, STRUCK},
+    scope::Scope,
+    task::{DONE, LIMITED, POLLED, STRUCK},
 };
 
 impl State {
@@ -56,6 +57,13 @@ impl State {
             polled: self.here.step(),
             foreign: None,
         });
+        self.rename_own(task, waiter, key);
+        self.free_if_unused(task);
+        key
+    }
+
+    /// Tells whatever a task's own waiter waits for of its new name.
+    fn rename_own(&mut self, task: TaskKey, waiter: Waiter, key: WaiterKey) {
         match waiter.kind {
             Kind::Queue {
                 queue,
@@ -75,9 +83,97 @@ impl State {
             }
             Kind::Join { task } => self.slot_mut(task).joiner = Some(key),
             Kind::Foreign => {}
-            Kind::Yield | Kind::Scope(_) => unreachable!("these are nobody's own"),
+            Kind::Yield | Kind::Scope(_) | Kind::Moved { .. } => {
+                unreachable!("these are nobody's own")
+            }
         }
-        self.free_if_unused(task);
+    }
+
+    /// Moves a task's own waiter into a scope that has just been drawn around it. What is left in its place names it to whoever polls it
+    /// next: see [`find`](Self::find).
+    pub(crate) fn move_inside(&mut self, task: TaskKey, scope: WaiterKey) {
+        let slot = self.slot(task);
+        let (waiter, is_awaited) = (slot.own, slot.flags.has(POLLED));
+        let drawn = self.other(scope).polled;
+        let key = self.next_other();
+        self.others.insert(Other {
+            waiter,
+            task: Some(task),
+            scope: Some(scope),
+            younger: None,
+            older: None,
+            polled: if is_awaited {
+                drawn
+            } else {
+                drawn.wrapping_sub(1)
+            },
+            foreign: None,
+        });
+        self.scope_mut(scope).youngest = Some(key);
+        self.rename_own(task, waiter, key);
+        let slot = self.slot_mut(task);
+        slot.flags.clear(POLLED);
+        slot.own = Waiter {
+            wake: Wake::Cancelled,
+            kind: Kind::Moved { to: key },
+        };
+    }
+
+    /// The name that a waiter has now. Whoever asks is the one who polls it, and knows it then.
+    #[inline]
+    pub(super) fn find(&mut self, key: WaiterKey) -> WaiterKey {
+        match key.lodging() {
+            Lodging::Own(task) => self.find_own(task),
+            Lodging::Other(_) => key,
+        }
+    }
+
+    fn find_own(&mut self, task: TaskKey) -> WaiterKey {
+        if self.slot(task).flags.has(LIMITED) {
+            self.draw_limit(task);
+        }
+        match self.slot(task).own.kind {
+            Kind::Moved { to } => {
+                self.disown_own(task);
+                to
+            }
+            _ => WaiterKey::own(task),
+        }
+    }
+
+    /// Has a `wait_for` in which a task's own waiter stands drawn, as the eldest of the task's waiters.
+    pub(crate) fn draw_limit(&mut self, task: TaskKey) -> WaiterKey {
+        let timer = self.limits[task.index()].take();
+        let key = self.next_other();
+        let younger = self.second(task);
+        match younger {
+            Some(younger) => self.other_mut(younger).older = Some(key),
+            None => self.slot_mut(task).youngest = Some(key),
+        }
+        let slot = self.slot_mut(task);
+        slot.flags.clear(LIMITED);
+        // It was polled when its waiter was.
+        let is_awaited = slot.flags.has(POLLED);
+        let polled = slot.last_step.wrapping_sub(u32::from(!is_awaited));
+        slot.flags.set(POLLED);
+        self.others.insert(Other {
+            waiter: Waiter::new(Kind::Scope(Scope {
+                youngest: None,
+                timer,
+                // Its `wait_for` does not know it yet.
+                flags: LIMITED,
+            })),
+            task: Some(task),
+            scope: None,
+            younger,
+            older: Some(WaiterKey::own(task)),
+            polled,
+            foreign: None,
+        });
+        if let Some(timer) = timer {
+            self.wheel.set_payload(timer, key);
+        }
+        self.move_inside(task, key);
         key
     }
 
@@ -164,6 +260,9 @@ impl State {
 
     /// Cuts the waiters that survive their task from it, but for its own, which goes with the slot.
     pub(crate) fn detach_waiters(&mut self, task: TaskKey) {
+        if self.slot(task).flags.has(LIMITED) {
+            self.draw_limit(task);
+        }
         let own = WaiterKey::own(task);
         let mut lists = Vec::new();
         let mut next = self.slot_mut(task).youngest.take();

@@ -46,7 +46,7 @@ use crate::{
         state::{Errand, State},
     },
     scope::Scope,
-    task::{DONE, POLLED},
+    task::{DONE, LIMITED, POLLED, TRACED},
 };
 
 /// A waiter in no queue, and the future of its end: where a future that is not ours is to hear of a cancel. Removed when dropped.
@@ -175,6 +175,8 @@ pub(crate) enum Kind {
     Foreign,
     /// No wait itself, but a `wait_for` around others.
     Scope(Scope),
+    /// Nothing any more: a task's own waiter that was drawn into a `wait_for`, until whoever polls it learns of its new name.
+    Moved { to: WaiterKey },
 }
 
 /// What every waiter is. All that a task's own needs, since it is the eldest of its task, and stands in no scope.
@@ -317,8 +319,18 @@ impl State {
         if self.here.is_plain(waker) && self.tasks[task.index()].youngest.is_none() {
             return Some(WaiterKey::own(task));
         }
+        if self.may_wait_inside(task, waker) {
+            return Some(WaiterKey::own(task));
+        }
         self.draw_scopes();
         Some(self.next_other())
+    }
+
+    /// Whether the running task can wait with its own waiter in a `wait_for` that is not drawn: the only one, with nothing else to
+    /// wait for.
+    fn may_wait_inside(&self, task: TaskKey, waker: &Waker) -> bool {
+        let slot = self.slot(task);
+        self.here.is_inside_one(waker) && slot.youngest.is_none() && !slot.flags.has(TRACED)
     }
 
     fn next_other(&self) -> WaiterKey {
@@ -329,7 +341,10 @@ impl State {
     #[inline]
     pub(crate) fn insert_waiter(&mut self, key: WaiterKey, kind: Kind) {
         match key.lodging() {
-            Lodging::Own(task) => self.slot_mut(task).enter(key, kind),
+            Lodging::Own(task) => {
+                self.here.inside.set(self.here.undrawn.get() > 0);
+                self.slot_mut(task).enter(key, kind);
+            }
             Lodging::Other(_) => self.insert_other(key, Waiter::new(kind)),
         }
     }
@@ -400,7 +415,9 @@ impl State {
             return false;
         };
         let slot = &mut self.tasks[task.index()];
-        let sleeps = matches!(slot.own.kind, Kind::Sleep { .. }) && slot.own.is_pending();
+        let sleeps = matches!(slot.own.kind, Kind::Sleep { .. })
+            && slot.own.is_pending()
+            && !slot.flags.has(LIMITED);
         if !sleeps || self.announces || !slot.queue_within_capacity(task, &mut self.ready) {
             return false;
         }
@@ -419,6 +436,7 @@ impl State {
 
     /// Takes a waiter out of everything, and says how it stood.
     pub(crate) fn remove(&mut self, key: WaiterKey) -> Wake {
+        let key = self.find(key);
         let waiter = match key.lodging() {
             Lodging::Own(task) => self.take_out_own(task),
             Lodging::Other(index) => self.take_out_other(index),
@@ -468,7 +486,8 @@ impl State {
             | Kind::Sleep { timer: None }
             | Kind::Relay { timer: None, .. }
             | Kind::Foreign
-            | Kind::Scope(_) => {}
+            | Kind::Scope(_)
+            | Kind::Moved { .. } => {}
         }
     }
 
@@ -573,11 +592,13 @@ impl State {
         let Some(current) = self.here.task.get() else {
             return Poll::Ready(Settled::NoLoop);
         };
+        *key = self.find(*key);
         let wake = self.waiter(*key).wake;
         let was_pending = self.mark_polled(*key);
         let settled = match wake {
             Wake::Pending => {
                 self.draw_scopes();
+                *key = self.find(*key);
                 let scope = self.here.scope();
                 if let Lodging::Own(task) = key.lodging() {
                     if task == current && self.here.is_plain(waker) {

@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, OnceCell},
     rc::{Rc, Weak},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use super::{Kind, Settled, Wake};
@@ -340,7 +340,7 @@ impl Home {
     fn enter_by_other(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
         let waiter = self
             .home
-            .open(|state| state.enter_by_other(self, keeps_place))?;
+            .open(|state| state.enter_slowly(self, keeps_place, cx.waker()))?;
         if self.home.here.keeps(cx.waker()) {
             self.home.keep_waker(waiter, cx);
         }
@@ -401,9 +401,13 @@ impl State {
         Some(key)
     }
 
-    /// Joins a queue with another waiter, unless no task of this loop is running.
-    fn enter_by_other(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
-        self.here.task.get()?;
+    /// Joins a queue inside a `wait_for`, or with another waiter, unless no task of this loop is running.
+    fn enter_slowly(&mut self, home: &Home, keeps_place: bool, waker: &Waker) -> Option<WaiterKey> {
+        let task = self.here.task.get()?;
+        if self.may_wait_inside(task, waker) {
+            self.here.inside.set(true);
+            return self.enter_by_own(home, keeps_place);
+        }
         self.draw_scopes();
         let key = self.next_other();
         let previous = home.list.last.replace(Some(key));

@@ -221,7 +221,9 @@ impl State {
             Kind::Sleep { timer: None } | Kind::Relay { .. } | Kind::Yield => {
                 Wait::Words("its next turn".into())
             }
-            Kind::Foreign | Kind::Scope(_) => Wait::Words("a future from elsewhere".into()),
+            Kind::Foreign | Kind::Scope(_) | Kind::Moved { .. } => {
+                Wait::Words("a future from elsewhere".into())
+            }
         }
     }
 }

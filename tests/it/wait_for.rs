@@ -15,7 +15,7 @@ use soloop::{
 };
 use std::{
     cell::{Cell, RefCell},
-    future::{Future, pending, poll_fn},
+    future::{Future, pending, poll_fn, ready},
     pin::{Pin, pin},
     rc::Rc,
     task::{Context, Poll},
@@ -1188,6 +1188,259 @@ mod beside {
 }
 
 /// A timeout of zero starts no coroutine.
+mod around_one_wait {
+    use super::*;
+
+    /// Two events, and a task that sets the first of them after a second.
+    fn events() -> (Event, Event) {
+        let (a, b) = (Event::new(), Event::new());
+        let first = a.clone();
+        drop(create_task(async move {
+            nap(1).await?;
+            first.set();
+            Ok(())
+        }));
+        (a, b)
+    }
+
+    async fn both(
+        first: impl Future<Output = Result<()>>,
+        second: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
+        let (first, second) = join!(told("first", first), told("second", second));
+        first.and(second)
+    }
+
+    /// Notes what a wait comes to, and returns it.
+    async fn told(name: &str, wait: impl Future<Output = Result<()>>) -> Result<()> {
+        let result = wait.await;
+        tell(name, ready(result.clone())).await?;
+        result
+    }
+
+    #[test]
+    fn others_that_come_one_after_another_share_its_deadline() {
+        let trace = trace_of(async {
+            let (a, b) = events();
+            let inside = async {
+                told("a", a.wait()).await?;
+                told("b", b.wait()).await?;
+                b.wait().await
+            };
+            tell("wait_for", wait_for(inside, secs(3))).await?;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "a ok b CancelledError wait_for TimeoutError 3 0 then ok"
+        );
+    }
+
+    #[test]
+    fn two_others_that_come_after_it_share_its_deadline() {
+        let trace = trace_of(async {
+            let (a, b) = events();
+            let inside = async {
+                told("a", a.wait()).await?;
+                both(b.wait(), b.wait()).await
+            };
+            tell("wait_for", wait_for(inside, secs(3))).await?;
+            note(clock());
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "a ok first CancelledError second CancelledError wait_for TimeoutError 3 0 then ok"
+        );
+    }
+
+    #[test]
+    fn two_others_that_come_after_it_may_be_in_time() {
+        let trace = trace_of(async {
+            let (a, b) = events();
+            let set = b.clone();
+            let inside = async {
+                told("a", a.wait()).await?;
+                drop(create_task(async move {
+                    set.set();
+                    Ok(())
+                }));
+                both(b.wait(), b.wait()).await
+            };
+            tell("wait_for", wait_for(inside, secs(3))).await?;
+            tell("nap", nap(9)).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "a ok first ok second ok wait_for ok nap ok 0 then ok"
+        );
+    }
+
+    #[test]
+    fn another_beside_it_is_told_too() {
+        let trace = trace_of(async {
+            let (a, b) = (Event::new(), Event::new());
+            let inside = both(a.wait(), b.wait());
+            tell("wait_for", wait_for(inside, secs(1))).await?;
+            note(format_args!("{a:?} {b:?}"));
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "first CancelledError second CancelledError wait_for TimeoutError \
+             <Event [unset]> <Event [unset]> 0 then ok"
+        );
+    }
+
+    #[test]
+    fn another_beside_it_leaves_it_to_be_woken() {
+        let trace = trace_of(async {
+            let (a, b) = events();
+            let inside = both(a.wait(), b.wait());
+            tell("wait_for", wait_for(inside, secs(2))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "first ok second CancelledError wait_for TimeoutError 0 then ok"
+        );
+    }
+
+    #[test]
+    fn another_that_begins_in_a_later_step_is_told_too() {
+        let trace = trace_of(async {
+            let (a, b) = (Event::new(), Event::new());
+            let later = async {
+                turns(1).await?;
+                b.wait().await
+            };
+            tell("wait_for", wait_for(both(a.wait(), later), secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "first CancelledError second CancelledError wait_for TimeoutError 0 then ok"
+        );
+    }
+
+    #[test]
+    fn another_outside_is_not_told() {
+        let trace = trace_of(async {
+            let (a, b) = (Event::new(), Event::new());
+            let set = b.clone();
+            drop(create_task(async move {
+                nap(2).await?;
+                set.set();
+                Ok(())
+            }));
+            let inside = tell("wait_for", wait_for(a.wait(), secs(1)));
+            both(inside, b.wait()).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError first ok second ok 0 then ok");
+    }
+
+    #[test]
+    fn is_told_though_a_yield_stands_beside_it() {
+        let trace = trace_of(async {
+            let inside = both(turns(3), Event::new().wait());
+            tell("wait_for", wait_for(inside, secs(1))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(
+            trace,
+            "first ok second CancelledError wait_for TimeoutError 0 then ok"
+        );
+    }
+
+    #[test]
+    fn that_somebody_else_has_dropped_is_a_timeout_all_the_same() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let shared = Rc::new(RefCell::new(Some(Box::pin(event.wait()))));
+            let taken = Rc::clone(&shared);
+            drop(create_task(async move {
+                let gone = taken.take();
+                drop(gone);
+                note(format_args!("{event:?}"));
+                Ok(())
+            }));
+            let inside = poll_fn(move |cx| match &mut *shared.borrow_mut() {
+                Some(wait) => wait.as_mut().poll(cx),
+                None => Poll::Pending,
+            });
+            tell(
+                "wait_for",
+                wait_for(wrap_future(inside).map(|r| r?), secs(1)),
+            )
+            .await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "<Event [unset]> wait_for TimeoutError 0 then ok");
+    }
+
+    #[test]
+    fn that_was_given_up_is_not_what_a_timeout_strikes() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let other = create_task(tell("other", event.wait()));
+            let inside = async {
+                let mut wait = Box::pin(event.wait());
+                start(&mut wait).await;
+                drop(wait);
+                pending::<()>().await;
+                Ok(())
+            };
+            tell("wait_for", wait_for(inside, secs(1))).await?;
+            event.set();
+            other.await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError other ok 0 then ok");
+    }
+
+    #[test]
+    fn that_outlives_it_hears_of_a_cancel() {
+        let trace = trace_of(async {
+            let task = create_task(async {
+                let mut wait = Box::pin(Event::new().wait());
+                let inside = async {
+                    start(&mut wait).await;
+                    Ok(())
+                };
+                tell("wait_for", wait_for(inside, secs(1))).await?;
+                told("wait", wait).await
+            });
+            nap(2).await?;
+            task.cancel();
+            tell("task", task).await
+        });
+        assert_eq!(trace, "wait_for ok wait CancelledError task CancelledError");
+    }
+
+    #[test]
+    fn is_polled_again_though_nobody_has_woken_it() {
+        let trace = trace_of(async {
+            let (a, _) = events();
+            let polls = Cell::new(0);
+            let mut wait = pin!(wait_for(a.wait(), secs(2)));
+            poll_fn(|cx| {
+                polls.set(polls.get() + 1);
+                if polls.get() < 4 {
+                    cx.waker().wake_by_ref();
+                }
+                wait.as_mut().poll(cx)
+            })
+            .await?;
+            note(format_args!("{} polls, at {}", polls.get(), clock()));
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "5 polls, at 1 0 then ok");
+    }
+}
+
 mod zero {
     use super::*;
 
@@ -1372,6 +1625,20 @@ mod zero {
     }
 
     /// asyncio cancels a task that is not, and waits for it.
+    #[test]
+    fn cancels_a_task_in_the_step_that_it_begins_in() {
+        let trace = trace_of(async {
+            let task = create_task(nap(9));
+            let handle = task.handle();
+            turns(1).await?;
+            let mut wait = Box::pin(wait_for(task, Duration::ZERO));
+            start(&mut wait).await;
+            note(handle.cancelling());
+            tell("wait_for", wait).await
+        });
+        assert_eq!(trace, "1 wait_for TimeoutError");
+    }
+
     #[test]
     fn cancels_a_task_that_is_not_done() {
         let trace = trace_of(async {
