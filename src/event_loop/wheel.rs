@@ -171,7 +171,8 @@ pub(crate) struct Wheel<P> {
     due: Vec<InOrder>,
 }
 
-/// What no timer is due before: an instant of the wheel's, or what the clock says then.
+/// What no timer is due before: an instant of the wheel's, or what the machine's clock says then, which is compared without
+/// working out a time.
 #[derive(Debug, Clone, Copy)]
 enum Bound {
     At(u64),
@@ -543,7 +544,9 @@ impl<P: Copy> Wheel<P> {
         let time = now.time(self.origin);
         match self.bound {
             Bound::At(bound) if instant(time) < bound => {
-                self.bound = Bound::Read(self.read(bound));
+                if let Reading::Machine(_) = now {
+                    self.bound = Bound::Read(self.read(bound));
+                }
                 None
             }
             _ => Some(time),
@@ -563,18 +566,14 @@ impl<P: Copy> Wheel<P> {
 
     #[inline(never)]
     fn bound_all_new(&mut self) {
-        let mut bound = match self.bound {
-            Bound::Read(bound) => bound,
-            Bound::At(bound) => self.read(bound),
-        };
         while let Some((_, deadline)) = self.new.get(self.bounded) {
-            let reading = deadline.reading();
-            if reading < bound {
-                bound = reading;
-            }
+            self.bound = match (self.bound, deadline.reading()) {
+                (Bound::At(bound), Reading::Other(time)) => Bound::At(bound.min(instant(time))),
+                (Bound::At(bound), reading) => Bound::Read(self.read(bound).min(reading)),
+                (Bound::Read(bound), reading) => Bound::Read(bound.min(reading)),
+            };
             self.bounded += 1;
         }
-        self.bound = Bound::Read(bound);
     }
 
     /// Takes every timer with `deadline <= now` out of its slot, in the order of deadlines, ties as they were made.
