@@ -620,7 +620,10 @@ impl Boundary {
             let is_late = self.spared && deadline.time(home.clock().origin()) <= home.now();
             (deadline, number, is_late)
         });
-        if home.open_quietly(|state| self.stay_limited(state, unset)) {
+        // A combinator's waker is kept with the scope.
+        if !home.here.keeps(cx.waker())
+            && home.open_quietly(|state| self.stay_limited(state, unset))
+        {
             return Verdict::Pending;
         }
         let mut keeps_waker = false;

@@ -18,7 +18,11 @@ use std::{
     future::{Future, pending, poll_fn, ready},
     pin::{Pin, pin},
     rc::Rc,
-    task::{Context, Poll},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
 };
@@ -1418,6 +1422,33 @@ mod around_one_wait {
             tell("task", task).await
         });
         assert_eq!(trace, "wait_for ok wait CancelledError task CancelledError");
+    }
+
+    /// What is inside is polled with the task's waker, and the combinator around has another: that one is told of the strike.
+    #[test]
+    fn wakes_the_combinator_that_polls_it_and_not_what_is_inside() {
+        struct Told(AtomicBool);
+        impl Wake for Told {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, Ordering::Relaxed);
+            }
+        }
+        let told = Arc::new(Told(AtomicBool::new(false)));
+        let combinators = Waker::from(Arc::clone(&told));
+        let main = async {
+            let tasks = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+            turns(1).await?;
+            let mut nap = pin!(nap(9));
+            let inside = poll_fn(|_| nap.as_mut().poll(&mut Context::from_waker(&tasks)));
+            let mut limited = pin!(wait_for(inside, Duration::from_millis(1)));
+            let mut combinators = Context::from_waker(&combinators);
+            assert!(limited.as_mut().poll(&mut combinators).is_pending());
+            // Its time is over while steps are queued.
+            thread::sleep(Duration::from_millis(2));
+            turns(2).await
+        };
+        EventLoop::new().run(main).unwrap();
+        assert!(told.0.load(Ordering::Relaxed));
     }
 
     #[test]
