@@ -299,6 +299,10 @@ impl Loop {
                 Join::Refused(error) => return Poll::Ready(Err(error)),
                 Join::Waiting(since) => *awaiting = since,
             }
+            // It has only just begun to wait; but a combinator's waker is still to be kept.
+            if let (Awaiting::Task(_), false) = (&*awaiting, self.here.keeps(cx.waker())) {
+                return Poll::Pending;
+            }
         }
         let settled = match awaiting {
             Awaiting::Nothing => unreachable!("a task that is not done is awaited"),
