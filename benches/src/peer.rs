@@ -248,12 +248,12 @@ impl Cells {
         self.add(&SLEEPS_REAL, sleeps_real::<H, ()>, sleeps_real::<H, Turns>)
     }
 
-    pub fn timed_event<H: Timers, E: Event>(&mut self) -> &mut Self {
+    pub fn timed_event<H: Timers + 'static, E: Event>(&mut self) -> &mut Self {
         use workloads::*;
         self.add(
             &TIMEOUT_WAIT,
-            timeout_wait::<H, E, ()>,
-            timeout_wait::<H, E, Turns>,
+            ping_pong::<H, Timed<H, E>, ()>,
+            ping_pong::<H, Timed<H, E>, Turns>,
         )
     }
 

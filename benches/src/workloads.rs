@@ -8,6 +8,7 @@ use std::{
     collections::VecDeque,
     future::{self, Future},
     hint::black_box,
+    marker::PhantomData,
     pin::pin,
     rc::Rc,
     task::Poll,
@@ -533,29 +534,31 @@ pub static TIMEOUT_WAIT: Workload = Workload {
     ..PING_PONG
 };
 
-pub fn timeout_wait<H: Timers, E: Event, G: Log>(size: Size, log: G) -> Duration {
-    timed::<H>(async move {
-        let (ping, pong) = (E::new(), E::new());
-        ping.set();
-        crew::<H, _>(2, |task| {
-            let log = log.clone();
-            let (mine, other) = if task == 0 {
-                (&ping, &pong)
-            } else {
-                (&pong, &ping)
-            };
-            let (mine, other) = (mine.clone(), other.clone());
-            async move {
-                for _ in 0..size.ops {
-                    H::timeout(black_box(LONG), mine.wait()).await;
-                    mine.clear();
-                    log.turn(task);
-                    other.set();
-                }
-            }
-        })
-        .await;
-    })
+/// An event, each wait for which has a timeout around.
+pub struct Timed<H, E>(E, PhantomData<H>);
+
+impl<H, E: Clone> Clone for Timed<H, E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone(), PhantomData)
+    }
+}
+
+impl<H: Timers + 'static, E: Event> Event for Timed<H, E> {
+    fn new() -> Self {
+        Self(E::new(), PhantomData)
+    }
+
+    fn set(&self) {
+        self.0.set();
+    }
+
+    fn clear(&self) {
+        self.0.clear();
+    }
+
+    fn wait(&self) -> impl Future<Output = ()> {
+        H::timeout(black_box(LONG), self.0.wait())
+    }
 }
 
 pub static TIMER_DROPPED: Workload = Workload {
