@@ -1191,7 +1191,6 @@ mod beside {
     }
 }
 
-/// A timeout of zero starts no coroutine.
 mod around_one_wait {
     use super::*;
 
@@ -1472,6 +1471,7 @@ mod around_one_wait {
     }
 }
 
+/// A timeout of zero starts no coroutine.
 mod zero {
     use super::*;
 
