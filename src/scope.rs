@@ -15,6 +15,7 @@ use std::{mem, task::Waker};
 use crate::{
     event_loop::{
         Cause,
+        arena::at_index,
         key::{Lodging, TaskKey, TimerKey, WaiterKey},
         state::State,
     },
@@ -105,11 +106,7 @@ impl State {
         let timer = timer(self, own);
         self.here.forget_scope();
         self.slot_mut(task).flags.set(LIMITED);
-        let index = task.index();
-        if index >= self.limits.len() {
-            self.limits.resize(index + 1, None);
-        }
-        self.limits[index] = Some(timer);
+        *at_index(&mut self.limits, task.index()) = Some(timer);
         Some(timer)
     }
 

@@ -636,10 +636,7 @@ impl Boundary {
             match unset {
                 Some(_) if self.at_once => state.cancel_inside(scope),
                 Some((deadline, number, false)) => {
-                    let timer = state
-                        .wheel
-                        .insert_within_capacity(deadline, number, scope)
-                        .unwrap_or_else(|| state.wheel.insert(deadline, number, scope));
+                    let timer = state.wheel.insert(deadline, number, scope);
                     state.scope_mut(scope).timer = Some(timer);
                 }
                 Some((_, _, true)) => {

@@ -154,7 +154,8 @@ impl State {
         self.stop_after.is_none() && !inbox.is_rung()
     }
 
-    /// Begins the next turn though timers are set, if the clock jumps: then there is nothing to look at while no time goes by.
+    /// Begins the next turn though timers are set, unless the clock is a host's, which is user code, or one has to wait for the next
+    /// of them. Says whether it did.
     #[inline(never)]
     pub(crate) fn begin_next_timed_turn(&mut self, clock: &Clock) -> bool {
         match self.ready.is_empty() {

@@ -15,8 +15,8 @@
 //! So a timer goes down at most once per level, and the earliest is found without looking through a crowd again and again. Nothing
 //! is rounded: a timer is handed out at its deadline, never before, and in the order of (deadline, number).
 //!
-//! A new timer lies apart, as it came. Its deadline is worked out when a turn begins, if not before, and it goes to its level when the
-//! earliest of all has come, or has to be looked for: many are taken back before the one or the other.
+//! A new timer lies apart, as it came. A turn that begins asks only what it cannot be due before. Its deadline is worked out, and it goes
+//! to its level, when that has come, or the earliest of all has to be looked for: many are taken back before.
 //!
 //! asyncio keeps a binary heap, `BaseEventLoop._scheduled`, in which equal deadlines come out in any order.
 

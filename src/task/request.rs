@@ -12,7 +12,7 @@
 
 use super::slot::{ASKED, DONE, DOOMED, QUEUED, RAISING, REQUESTED, UNSEEN, VISITED};
 use crate::{
-    event_loop::{Cause, key::TaskKey, now, state::State},
+    event_loop::{Cause, arena::at_index, key::TaskKey, now, state::State},
     trace::Requester,
 };
 
@@ -156,11 +156,7 @@ impl State {
             return self.slot_mut(key).flags.clear(ASKED);
         }
         self.slot_mut(key).flags.set(ASKED);
-        let index = key.index();
-        if index >= self.requests.len() {
-            self.requests.resize(index + 1, Requests::default());
-        }
-        self.requests[index] = requests;
+        *at_index(&mut self.requests, key.index()) = requests;
     }
 
     /// Cancels every task, for the shutdown. Returns how many there are.

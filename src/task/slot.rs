@@ -1,11 +1,6 @@
 //! A task as the loop keeps it: its slot, from its creation until the last handle to it is gone.
 
-use std::{
-    any::Any,
-    mem,
-    sync::{Arc, Weak},
-    task::Waker,
-};
+use std::{any::Any, mem, sync::Arc, task::Waker};
 
 use super::{
     Awaiting, Join,
@@ -15,6 +10,7 @@ use crate::{
     error::{AWAITS_ITSELF, Error},
     event_loop::{
         Handle, TaskWaker,
+        arena::at_index,
         key::{TaskKey, WaiterKey},
         ready::Ready,
         state::State,
@@ -268,11 +264,7 @@ impl State {
     pub(crate) fn adopt_waker(&mut self, key: TaskKey, waker: &Arc<TaskWaker>) {
         waker.adopt();
         self.slot_mut(key).flags.set(ADOPTED);
-        let index = key.index();
-        if index >= self.adopted.len() {
-            self.adopted.resize_with(index + 1, Weak::new);
-        }
-        self.adopted[index] = Arc::downgrade(waker);
+        *at_index(&mut self.adopted, key.index()) = Arc::downgrade(waker);
     }
 
     /// The waker that was given out for a task, if a clone is left.

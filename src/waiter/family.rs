@@ -92,9 +92,7 @@ impl State {
     /// Moves a task's own waiter into a scope that has just been drawn around it. What is left in its place names it to whoever polls it
     /// next: see [`find`](Self::find).
     pub(crate) fn move_inside(&mut self, task: TaskKey, scope: WaiterKey) {
-        let slot = self.slot(task);
-        let (waiter, is_awaited) = (slot.own, slot.flags.has(POLLED));
-        let drawn = self.other(scope).polled;
+        let waiter = self.slot(task).own;
         let key = self.next_other();
         self.others.insert(Other {
             waiter,
@@ -102,11 +100,8 @@ impl State {
             scope: Some(scope),
             younger: None,
             older: None,
-            polled: if is_awaited {
-                drawn
-            } else {
-                drawn.wrapping_sub(1)
-            },
+            // They were polled together.
+            polled: self.other(scope).polled,
             foreign: None,
         });
         self.scope_mut(scope).youngest = Some(key);
@@ -143,7 +138,6 @@ impl State {
 
     /// Has a `wait_for` in which a task's own waiter stands drawn, as the eldest of the task's waiters.
     pub(crate) fn draw_limit(&mut self, task: TaskKey) -> WaiterKey {
-        let timer = self.limits[task.index()].take();
         let key = self.next_other();
         let younger = self.second(task);
         match younger {
@@ -155,11 +149,10 @@ impl State {
         // It was polled when its waiter was.
         let is_awaited = slot.flags.has(POLLED);
         let polled = slot.last_step.wrapping_sub(u32::from(!is_awaited));
-        slot.flags.set(POLLED);
         self.others.insert(Other {
             waiter: Waiter::new(Kind::Scope(Scope {
                 youngest: None,
-                timer,
+                timer: None,
                 // Its `wait_for` does not know it yet.
                 flags: LIMITED,
             })),
@@ -170,8 +163,8 @@ impl State {
             polled,
             foreign: None,
         });
-        if let Some(timer) = timer {
-            self.wheel.set_payload(timer, key);
+        if let Some(timer) = self.limits[task.index()].take() {
+            self.set_limit(key, timer);
         }
         self.move_inside(task, key);
         key

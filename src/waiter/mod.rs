@@ -550,7 +550,8 @@ impl State {
         let other = &self.others[index];
         let is_usual = other.waiter.wake == Wake::Woken
             && other.task.is_some()
-            && (other.younger, other.older).eq(&(None, None))
+            && other.younger.is_none()
+            && other.older.is_none()
             && other.foreign.is_none()
             && self.journal.is_none()
             && self.here.is_calm();

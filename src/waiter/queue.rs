@@ -333,11 +333,11 @@ impl Home {
                 return own;
             }
         }
-        self.enter_by_other(keeps_place, cx)
+        self.enter_slowly(keeps_place, cx)
     }
 
     #[inline(never)]
-    fn enter_by_other(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
+    fn enter_slowly(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
         let waiter = self
             .home
             .open(|state| state.enter_slowly(self, keeps_place, cx.waker()))?;
