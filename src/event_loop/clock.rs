@@ -67,6 +67,12 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
+    /// How long after the instant that it is counted from.
+    #[inline]
+    pub(crate) fn delay(self) -> Duration {
+        self.delay
+    }
+
     /// What the clock says then, or if it never will, before.
     #[inline]
     pub(crate) fn reading(self) -> Reading {

@@ -144,8 +144,6 @@ pub(crate) struct Wheel<P> {
     new: Vec<(TimerKey, Deadline)>,
     /// How many of them, the first ones, have been looked at: their deadlines are known.
     known: usize,
-    /// How many of them `bound` is for, the first ones: those that are known, and maybe more.
-    bounded: usize,
     /// That of the clock which the deadlines are by.
     origin: Origin,
     /// Those of all nodes. Empty until the first timer: a loop that never sleeps never pays for them.
@@ -157,8 +155,7 @@ pub(crate) struct Wheel<P> {
     elapsed: u64,
     /// The earliest deadline of those that are known, or zero if it is not known. Never a far one.
     earliest: u64,
-    /// No timer is due before this, but for those new ones that it is not for. Most turns begin before it, and need not look at
-    /// any.
+    /// No timer is due before this. Most turns begin before it, and need not look at any.
     bound: Bound,
     /// The few timers that are due next, but for new ones, the earliest of them last. Invariant: what lies in a slot is due after
     /// them.
@@ -171,16 +168,34 @@ pub(crate) struct Wheel<P> {
     due: Vec<InOrder>,
 }
 
-/// What no timer is due before: an instant of the wheel's, or what the machine's clock says then, which is compared without
-/// working out a time.
+/// What no timer is due before.
 #[derive(Debug, Clone, Copy)]
-enum Bound {
+struct Bound {
+    then: Then,
+    /// Nor is one that is still to come, if it is as long as this and has a higher number: time does not go back. Most timeouts are
+    /// as long as the one before.
+    delay: Duration,
+    number: u64,
+}
+
+/// An instant of the wheel's, or what the machine's clock says then, which is compared without working out a time.
+#[derive(Debug, Clone, Copy)]
+enum Then {
     At(u64),
     Read(Reading),
 }
 
 impl Bound {
-    const NONE: Self = Self::At(u64::MAX);
+    const NONE: Self = Self::at(u64::MAX);
+
+    /// This instant: of those that are still to come, nothing is known.
+    const fn at(instant: u64) -> Self {
+        Self {
+            then: Then::At(instant),
+            delay: Duration::MAX,
+            number: u64::MAX,
+        }
+    }
 }
 
 /// A timer with what it is ordered by: its deadline and its number.
@@ -232,7 +247,6 @@ impl<P: Copy> Wheel<P> {
             timers: Arena::new(),
             new: Vec::new(),
             known: 0,
-            bounded: 0,
             origin,
             slots: Vec::new(),
             nodes: Arena::new(),
@@ -268,7 +282,7 @@ impl<P: Copy> Wheel<P> {
         self.new.reserve(1);
         let timer = Timer::new(Place::new(self.new.len()), number, payload);
         let key = TimerKey::new(self.timers.insert(timer));
-        self.push_new(key, deadline);
+        self.push_new(key, deadline, number);
         key
     }
 
@@ -289,14 +303,32 @@ impl<P: Copy> Wheel<P> {
         timer.number = number;
         timer.payload = Some(payload);
         timer.place = Place::new(self.new.len());
-        self.push_new(key, deadline);
+        self.push_new(key, deadline, number);
         Some(key)
     }
 
-    #[inline]
-    fn push_new(&mut self, key: TimerKey, deadline: Deadline) {
+    #[inline(always)]
+    fn push_new(&mut self, key: TimerKey, deadline: Deadline, number: u64) {
         self.new.push((key, deadline));
         self.occupied |= NEW;
+        if deadline.delay() < self.bound.delay || number < self.bound.number {
+            self.tighten(deadline, number);
+        }
+    }
+
+    /// Lowers the bound to a deadline, if that is before it.
+    #[inline(never)]
+    fn tighten(&mut self, deadline: Deadline, number: u64) {
+        let then = match (self.bound.then, deadline.reading()) {
+            (Then::At(bound), Reading::Other(time)) => Then::At(bound.min(instant(time))),
+            (Then::At(bound), reading) => Then::Read(self.read(bound).min(reading)),
+            (Then::Read(bound), reading) => Then::Read(bound.min(reading)),
+        };
+        self.bound = Bound {
+            then,
+            delay: deadline.delay(),
+            number,
+        };
     }
 
     #[cold]
@@ -326,7 +358,7 @@ impl<P: Copy> Wheel<P> {
     pub(crate) fn take_newest(&mut self, key: TimerKey) -> bool {
         let is_newest = self.new.last().is_some_and(|&(newest, _)| newest == key);
         if !is_newest
-            || self.bounded == self.new.len()
+            || self.known == self.new.len()
             || !self.timers.free_within_capacity(key.index())
         {
             return false;
@@ -370,15 +402,13 @@ impl<P: Copy> Wheel<P> {
     }
 
     fn take_new(&mut self, mut index: usize) {
-        self.bound_new();
         // The last of those that are known takes its place, and the last of all the place of that.
         if index < self.known {
             self.known -= 1;
             self.move_new(self.known, index);
             index = self.known;
         }
-        self.bounded -= 1;
-        self.move_new(self.bounded, index);
+        self.move_new(self.new.len() - 1, index);
         self.pop_new();
     }
 
@@ -532,9 +562,8 @@ impl<P: Copy> Wheel<P> {
     /// The loop's time, if a timer may be due now.
     #[inline]
     pub(crate) fn may_be_due(&mut self, now: Reading) -> Option<Duration> {
-        self.bound_new();
-        match self.bound {
-            Bound::Read(bound) if now < bound => None,
+        match self.bound.then {
+            Then::Read(bound) if now < bound => None,
             _ => self.time_if_due(now),
         }
     }
@@ -542,10 +571,10 @@ impl<P: Copy> Wheel<P> {
     #[inline(never)]
     fn time_if_due(&mut self, now: Reading) -> Option<Duration> {
         let time = now.time(self.origin);
-        match self.bound {
-            Bound::At(bound) if instant(time) < bound => {
+        match self.bound.then {
+            Then::At(bound) if instant(time) < bound => {
                 if let Reading::Machine(_) = now {
-                    self.bound = Bound::Read(self.read(bound));
+                    self.bound.then = Then::Read(self.read(bound));
                 }
                 None
             }
@@ -557,33 +586,13 @@ impl<P: Copy> Wheel<P> {
         self.origin.reading(Duration::from_nanos(bound))
     }
 
-    #[inline]
-    fn bound_new(&mut self) {
-        if self.bounded < self.new.len() {
-            self.bound_all_new();
-        }
-    }
-
-    #[inline(never)]
-    fn bound_all_new(&mut self) {
-        while let Some((_, deadline)) = self.new.get(self.bounded) {
-            self.bound = match (self.bound, deadline.reading()) {
-                (Bound::At(bound), Reading::Other(time)) => Bound::At(bound.min(instant(time))),
-                (Bound::At(bound), reading) => Bound::Read(self.read(bound).min(reading)),
-                (Bound::Read(bound), reading) => Bound::Read(bound.min(reading)),
-            };
-            self.bounded += 1;
-        }
-    }
-
     /// Takes every timer with `deadline <= now` out of its slot, in the order of deadlines, ties as they were made.
     #[inline]
     pub(crate) fn expire(&mut self, now: Duration, mut due: impl FnMut(TimerKey)) {
         let until = instant(now);
-        self.bounded = self.new.len();
         self.look_at_new();
         if self.earliest > until {
-            self.bound = Bound::At(self.earliest);
+            self.bound = Bound::at(self.earliest);
             return;
         }
         self.place_new();
@@ -607,7 +616,7 @@ impl<P: Copy> Wheel<P> {
             }
             let start = self.start(slot, level);
             if start > until {
-                self.bound = Bound::At(start);
+                self.bound = Bound::at(start);
                 break;
             }
             self.elapsed = start;
@@ -635,7 +644,7 @@ impl<P: Copy> Wheel<P> {
         while let Some(&(deadline, _, key)) = self.front.last() {
             if deadline > until {
                 self.earliest = deadline;
-                self.bound = Bound::At(deadline);
+                self.bound = Bound::at(deadline);
                 return true;
             }
             self.front.pop();
@@ -683,7 +692,6 @@ impl<P: Copy> Wheel<P> {
 
     #[inline(never)]
     fn look_at_all_new(&mut self) {
-        self.bound_new();
         // There is no other.
         if self.occupied == NEW && self.known == 0 {
             self.earliest = u64::MAX;
@@ -715,7 +723,6 @@ impl<P: Copy> Wheel<P> {
         self.look_at_new();
         self.occupied &= !NEW;
         self.known = 0;
-        self.bounded = 0;
         let mut new = mem::take(&mut self.new);
         for (key, deadline) in new.drain(..) {
             match self.timers[key.index()].deadline {
