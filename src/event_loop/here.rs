@@ -161,8 +161,9 @@ impl Here {
     }
 
     /// Whether it is the running task that polls with this waker, in one `wait_for` that is not drawn, and nobody looks on.
+    #[inline]
     pub(crate) fn is_inside_one(&self, waker: &Waker) -> bool {
-        let in_one = self.scope.get().is_none() && self.undrawn.get() == 1;
+        let in_one = self.undrawn.get() == 1 && self.scope.get().is_none();
         in_one && !self.keeps(waker) && !self.observed.get()
     }
 

@@ -316,21 +316,14 @@ impl State {
     #[inline]
     pub(crate) fn next_waiter(&mut self, waker: &Waker) -> Option<WaiterKey> {
         let task = self.here.task.get()?;
-        if self.here.is_plain(waker) && self.tasks[task.index()].youngest.is_none() {
-            return Some(WaiterKey::own(task));
-        }
-        if self.may_wait_inside(task, waker) {
+        let slot = &self.tasks[task.index()];
+        let by_own = self.here.is_plain(waker)
+            || self.here.is_inside_one(waker) && !slot.flags.has(TRACED);
+        if by_own && slot.youngest.is_none() {
             return Some(WaiterKey::own(task));
         }
         self.draw_scopes();
         Some(self.next_other())
-    }
-
-    /// Whether the running task can wait with its own waiter in a `wait_for` that is not drawn: the only one, with nothing else to
-    /// wait for.
-    fn may_wait_inside(&self, task: TaskKey, waker: &Waker) -> bool {
-        let slot = self.slot(task);
-        self.here.is_inside_one(waker) && slot.youngest.is_none() && !slot.flags.has(TRACED)
     }
 
     fn next_other(&self) -> WaiterKey {

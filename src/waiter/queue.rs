@@ -3,7 +3,7 @@
 use std::{
     cell::{Cell, OnceCell},
     rc::{Rc, Weak},
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll, ready},
 };
 
 use super::{Kind, Settled, Wake};
@@ -14,6 +14,7 @@ use crate::{
         key::{Lodging, QueueKey, WaiterKey},
         state::State,
     },
+    task::TRACED,
 };
 
 /// What can be waited for, by the names it has in reports. All of it is the crate's own code.
@@ -338,9 +339,17 @@ impl Home {
 
     #[inline(never)]
     fn enter_slowly(&self, keeps_place: bool, cx: &mut Context<'_>) -> Option<WaiterKey> {
+        if self.home.here.is_inside_one(cx.waker()) {
+            let own = self
+                .home
+                .open_quietly(|state| state.enter_inside_one(self, keeps_place));
+            if own.is_some() {
+                return own;
+            }
+        }
         let waiter = self
             .home
-            .open(|state| state.enter_slowly(self, keeps_place, cx.waker()))?;
+            .open(|state| state.enter_by_other(self, keeps_place))?;
         if self.home.here.keeps(cx.waker()) {
             self.home.keep_waker(waiter, cx);
         }
@@ -387,7 +396,7 @@ impl State {
     }
 
     /// Joins a queue with the running task's own waiter, if that is free.
-    #[inline]
+    #[inline(always)]
     fn enter_by_own(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
         let task = self.here.task.get()?;
         let slot = &mut self.tasks[task.index()];
@@ -401,13 +410,21 @@ impl State {
         Some(key)
     }
 
-    /// Joins a queue inside a `wait_for`, or with another waiter, unless no task of this loop is running.
-    fn enter_slowly(&mut self, home: &Home, keeps_place: bool, waker: &Waker) -> Option<WaiterKey> {
+    /// The same in a `wait_for` that is not drawn.
+    #[inline]
+    fn enter_inside_one(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
         let task = self.here.task.get()?;
-        if self.may_wait_inside(task, waker) {
-            self.here.inside.set(true);
-            return self.enter_by_own(home, keeps_place);
+        if self.slot(task).flags.has(TRACED) {
+            return None;
         }
+        let own = self.enter_by_own(home, keeps_place)?;
+        self.here.inside.set(true);
+        Some(own)
+    }
+
+    /// Joins a queue with another waiter, unless no task of this loop is running.
+    fn enter_by_other(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
+        self.here.task.get()?;
         self.draw_scopes();
         let key = self.next_other();
         let previous = home.list.last.replace(Some(key));
