@@ -615,17 +615,22 @@ impl Boundary {
 
     /// The coroutine is pending: leaves it, and has a combinator's waker kept. The timer runs from the first time on.
     fn stay(&mut self, home: &Loop, cx: &mut Context<'_>) -> Verdict {
-        let unset = self.unset.take().map(|Unset { deadline, number }| {
-            // It has come while there was no timer: that would stand behind what is ready now.
-            let is_late = self.spared && deadline.time(home.clock().origin()) <= home.now();
-            (deadline, number, is_late)
-        });
+        // It has come while there was no timer: that would stand behind what is ready now.
+        let is_late = self.spared
+            && self
+                .unset
+                .is_some_and(|unset| unset.deadline.time(home.clock().origin()) <= home.now());
         // A combinator's waker is kept with the scope.
-        if !home.here.keeps(cx.waker())
-            && home.open_quietly(|state| self.stay_limited(state, unset))
-        {
+        let is_plain = !self.at_once && !is_late && !home.here.keeps(cx.waker());
+        if is_plain && home.open_quietly(|state| self.stay_limited(state)) {
             return Verdict::Pending;
         }
+        self.stay_drawn(home, is_late, cx)
+    }
+
+    #[inline(never)]
+    fn stay_drawn(&mut self, home: &Loop, is_late: bool, cx: &mut Context<'_>) -> Verdict {
+        let unset = self.unset.take();
         let mut keeps_waker = false;
         let verdict = home.open(|state| {
             let scope = self.draw(state);
@@ -635,14 +640,14 @@ impl Boundary {
             }
             match unset {
                 Some(_) if self.at_once => state.cancel_inside(scope),
-                Some((deadline, number, false)) => {
-                    let timer = state.wheel.insert(deadline, number, scope);
-                    state.scope_mut(scope).timer = Some(timer);
-                }
-                Some((_, _, true)) => {
+                Some(_) if is_late => {
                     let timer = state.wheel.insert_due(scope);
                     state.scope_mut(scope).timer = Some(timer);
                     state.ready.push_late(Handle::Timer(timer));
+                }
+                Some(Unset { deadline, number }) => {
+                    let timer = state.wheel.insert(deadline, number, scope);
+                    state.scope_mut(scope).timer = Some(timer);
                 }
                 None => {}
             }
@@ -657,10 +662,9 @@ impl Boundary {
 
     /// Leaves the coroutine with a timer alone, if it waits with nothing but the task's own waiter. Says whether it did.
     #[inline]
-    fn stay_limited(&mut self, state: &mut State, unset: Option<(Deadline, u64, bool)>) -> bool {
-        let timer = match (self.drawn, unset) {
-            _ if self.at_once => return false,
-            (Drawn::No, Some((deadline, number, false))) => state.leave_limited(|state, own| {
+    fn stay_limited(&mut self, state: &mut State) -> bool {
+        let timer = match (self.drawn, &self.unset) {
+            (Drawn::No, &Some(Unset { deadline, number })) => state.leave_limited(|state, own| {
                 let wheel = &mut state.wheel;
                 wheel
                     .insert_within_capacity(deadline, number, own)
@@ -671,6 +675,7 @@ impl Boundary {
         };
         if let Some(timer) = timer {
             self.drawn = Drawn::Limited(timer);
+            self.unset = None;
         }
         timer.is_some()
     }
