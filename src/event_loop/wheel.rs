@@ -368,16 +368,34 @@ impl<P: Copy> Wheel<P> {
     }
 
     /// Cancels a timer. One whose handle stands in the ready queue stays until the handle's turn.
+    #[inline]
     pub(crate) fn cancel(&mut self, key: TimerKey) {
-        let timer = &mut self.timers[key.index()];
-        let deadline = timer.deadline;
-        if let Some(index) = timer.place.index() {
-            self.take_new(index);
-            if self.earliest == deadline {
+        match self.timers[key.index()].place.index() {
+            Some(index) => self.cancel_new(key, index),
+            None => self.cancel_placed(key),
+        }
+    }
+
+    #[inline(always)]
+    fn cancel_new(&mut self, key: TimerKey, mut index: usize) {
+        // The last of those that are known takes its place, and the last of all the place of that.
+        if index < self.known {
+            if self.earliest == self.timers[key.index()].deadline {
                 self.earliest = 0;
             }
-            return self.timers.free(key.index());
+            self.known -= 1;
+            self.move_new(self.known, index);
+            index = self.known;
         }
+        self.move_new(self.new.len() - 1, index);
+        self.pop_new();
+        self.timers.free(key.index());
+    }
+
+    #[inline(never)]
+    fn cancel_placed(&mut self, key: TimerKey) {
+        let timer = &mut self.timers[key.index()];
+        let deadline = timer.deadline;
         match timer.place {
             Place::DUE => {
                 debug_assert!(timer.payload.is_some(), "a timer is cancelled once");
@@ -399,17 +417,6 @@ impl<P: Copy> Wheel<P> {
             self.earliest = 0;
         }
         self.free(key, deadline);
-    }
-
-    fn take_new(&mut self, mut index: usize) {
-        // The last of those that are known takes its place, and the last of all the place of that.
-        if index < self.known {
-            self.known -= 1;
-            self.move_new(self.known, index);
-            index = self.known;
-        }
-        self.move_new(self.new.len() - 1, index);
-        self.pop_new();
     }
 
     #[inline]
