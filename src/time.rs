@@ -300,6 +300,7 @@ impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         match self.limited.limit {
             Limit::Unpolled(timeout) => self.poll_first(Some(timeout), cx),
+            Limit::Scope(_) => self.poll_again(cx),
             _ => self.poll_otherwise(cx),
         }
     }
@@ -347,34 +348,47 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
         }
     }
 
-    /// Any other poll: a later one, or one with no limit or no time.
+    /// A later poll under a limit.
+    #[inline]
+    fn poll_again(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
+        let mut this = self.as_mut().project();
+        let coroutine = this.coroutine.as_mut().as_pin_mut().expect(ENDED);
+        let Limited {
+            home: Some(home),
+            limit: Limit::Scope(boundary),
+        } = &mut *this.limited
+        else {
+            unreachable!("it has begun");
+        };
+        if !boundary.enter(home, cx.waker()) {
+            return self.end(Err(Error::no_running_loop()));
+        }
+        let inside = Inside {
+            home,
+            boundary: Some(boundary),
+        };
+        match coroutine.poll(cx) {
+            Poll::Ready(result) => {
+                // Its destructor still runs inside.
+                this.coroutine.set(None);
+                let is_over = inside.end();
+                // There is nothing in it any more.
+                this.limited.home = None;
+                this.limited.limit = Limit::Over;
+                Poll::Ready(outcome(result, is_over))
+            }
+            Poll::Pending if inside.stay(cx) == Verdict::Abandon => {
+                self.end(Err(Error::Cancelled))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Any other poll: with no limit, with no time, or after that.
     fn poll_otherwise(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         let mut this = self.as_mut().project();
         let coroutine = this.coroutine.as_mut().as_pin_mut();
         let result = match (&mut this.limited.limit, &this.limited.home) {
-            (Limit::Scope(boundary), Some(home)) => {
-                let coroutine = coroutine.expect(ENDED);
-                if !boundary.enter(home, cx.waker()) {
-                    return self.end(Err(Error::no_running_loop()));
-                }
-                let inside = Inside {
-                    home,
-                    boundary: Some(boundary),
-                };
-                match coroutine.poll(cx) {
-                    Poll::Ready(result) => {
-                        // Its destructor still runs inside.
-                        this.coroutine.set(None);
-                        let is_over = inside.end();
-                        // There is nothing in it any more.
-                        this.limited.home = None;
-                        this.limited.limit = Limit::Over;
-                        return Poll::Ready(outcome(result, is_over));
-                    }
-                    Poll::Pending if inside.stay(cx) == Verdict::Abandon => Err(Error::Cancelled),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
             (Limit::Refused(waiter), Some(home)) => {
                 let settled = ready!(home.poll_waiter(waiter, cx));
                 if settled.is_gone() {
