@@ -574,6 +574,13 @@ impl Boundary {
     fn enter(&mut self, home: &Loop, waker: &Waker) -> bool {
         match self.drawn {
             Drawn::No => home.here.enter_undrawn(),
+            _ => self.enter_drawn(home, waker),
+        }
+    }
+
+    #[inline(never)]
+    fn enter_drawn(&mut self, home: &Loop, waker: &Waker) -> bool {
+        match self.drawn {
             Drawn::Limited(timer)
                 if home.open_quietly(|state| state.enter_limited(timer, waker)) =>
             {
