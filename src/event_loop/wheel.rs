@@ -1160,6 +1160,19 @@ mod tests {
         }
     }
 
+    /// As a `wait_for` does: its body has begun to sleep before it sets a timer itself.
+    #[test]
+    fn one_as_long_that_comes_later_but_counts_from_earlier_is_due_first() {
+        let at = Duration::from_nanos;
+        let origin = Clock::monotonic().origin();
+        let mut wheel = Wheel::new(origin);
+        for (since, number) in [(10, 2), (5, 1)] {
+            wheel.insert(origin.reading(at(since)).later(at(100)), number, ());
+        }
+        let is_due = [104, 105].map(|now| wheel.may_be_due(origin.reading(at(now))));
+        assert_eq!(is_due, [None, Some(at(105))]);
+    }
+
     #[test]
     fn a_timer_cancelled_when_due_has_no_payload() {
         let mut wheel = Wheel::new(Origin::ZERO);
