@@ -377,9 +377,7 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
                 this.limited.limit = Limit::Over;
                 Poll::Ready(outcome(result, is_over))
             }
-            Poll::Pending if inside.stay(cx) == Verdict::Abandon => {
-                self.end(Err(Error::Cancelled))
-            }
+            Poll::Pending if inside.stay(cx) == Verdict::Abandon => self.end(Err(Error::Cancelled)),
             Poll::Pending => Poll::Pending,
         }
     }

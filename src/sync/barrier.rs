@@ -6,20 +6,15 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    rc::{Rc, Weak},
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
-use super::{
-    Condition,
-    condition::Wait,
-    gate::{AGAIN, Leads, Place},
-    lock::Holding,
-    repr_of,
-};
+use super::{gate::AGAIN, repr, repr_of};
 use crate::{
     error::{BARRIER_ABORTED, BARRIER_BROKE, Error, NO_PARTIES, Result},
-    waiter::Named,
+    event_loop::key::WaiterKey,
+    waiter::{Named, Queue, Settled},
 };
 
 /// A point that a number of tasks wait at for each other, and pass together. May be used again and again.
@@ -42,9 +37,11 @@ use crate::{
 #[derive(Clone)]
 pub struct Barrier(Rc<State>);
 
+// asyncio has a condition here. Its lock is free whenever a task runs, since nobody waits while he holds it but by giving it up: so it
+// is left out, and what is left is the queue.
 struct State {
-    /// Holds its lock while the state changes; all who wait, wait here.
-    cond: Condition,
+    /// All who wait, inside or outside.
+    waiters: Queue,
     parties: usize,
     phase: Cell<Phase>,
     /// How many tasks are inside `wait`.
@@ -82,8 +79,8 @@ impl Barrier {
         if parties < 1 {
             return Err(Error::value(NO_PARTIES));
         }
-        Ok(Self(Rc::new_cyclic(|barrier: &Weak<State>| State {
-            cond: Condition::part_of(barrier.clone()),
+        Ok(Self(Rc::new(State {
+            waiters: Queue::of_pending(),
             parties,
             phase: Cell::new(Phase::Filling),
             count: Cell::new(0),
@@ -100,7 +97,7 @@ impl Barrier {
     /// ```
     #[must_use]
     pub fn named(self, name: impl Into<String>) -> Self {
-        self.0.cond.give_name(name.into());
+        self.0.waiters.give_name(name.into());
         self
     }
 
@@ -149,13 +146,13 @@ impl Barrier {
     /// The counterpart of `asyncio.Barrier.reset`. Mends a barrier that was aborted.
     ///
     /// # Errors
-    /// Those of [`Lock::acquire`](crate::Lock::acquire): the barrier's lock may be taken.
+    /// None: it never waits.
     ///
     /// # Cancellation
-    /// Nothing has changed.
+    /// None either, for the same reason.
     ///
     /// # Dropping
-    /// Likewise.
+    /// If it was not polled, nothing has changed.
     ///
     /// # Examples
     /// ```
@@ -174,13 +171,12 @@ impl Barrier {
     pub fn reset(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         let barrier = Rc::clone(&self.0);
         async move {
-            let held = barrier.cond.enter().await?;
-            barrier.phase.set(if barrier.count.get() > 0 {
+            barrier.turn(if barrier.count.get() > 0 {
                 Phase::Resetting
             } else {
                 Phase::Filling
             });
-            held.notify_all()
+            Ok(())
         }
     }
 
@@ -189,13 +185,13 @@ impl Barrier {
     /// The counterpart of `asyncio.Barrier.abort`.
     ///
     /// # Errors
-    /// Those of [`Lock::acquire`](crate::Lock::acquire): the barrier's lock may be taken.
+    /// None: it never waits.
     ///
     /// # Cancellation
-    /// Nothing has changed.
+    /// None either, for the same reason.
     ///
     /// # Dropping
-    /// Likewise.
+    /// If it was not polled, nothing has changed.
     ///
     /// # Examples
     /// ```
@@ -212,9 +208,8 @@ impl Barrier {
     pub fn abort(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         let barrier = Rc::clone(&self.0);
         async move {
-            let held = barrier.cond.enter().await?;
-            barrier.phase.set(Phase::Broken);
-            held.notify_all()
+            barrier.turn(Phase::Broken);
+            Ok(())
         }
     }
 
@@ -289,14 +284,10 @@ impl State {
         }
     }
 
-    /// A task comes in, and gets its position. With the last one, all are here.
+    /// A task comes in, and gets its position.
     fn come_in(&self) -> usize {
         let index = self.count.get();
         self.count.set(index + 1);
-        if index + 1 == self.parties {
-            self.phase.set(Phase::Draining);
-            self.cond.wake_all();
-        }
         index
     }
 
@@ -304,11 +295,17 @@ impl State {
     fn go_out(&self) {
         self.count.set(self.count.get() - 1);
         if self.count.get() == 0 {
-            if let Phase::Resetting | Phase::Draining = self.phase.get() {
-                self.phase.set(Phase::Filling);
-            }
-            self.cond.wake_all();
+            self.turn(match self.phase.get() {
+                Phase::Resetting | Phase::Draining => Phase::Filling,
+                phase => phase,
+            });
         }
+    }
+
+    /// Begins another phase, and has all who wait look at it.
+    fn turn(&self, phase: Phase) {
+        self.phase.set(phase);
+        self.waiters.wake(usize::MAX);
     }
 }
 
@@ -317,22 +314,16 @@ impl State {
 struct Crossing {
     barrier: Rc<State>,
     stage: Stage,
-    /// In the lock's queue, before it is held.
-    place: Place,
-    /// What is held of the lock, as by a guard.
-    holding: Holding,
-    /// While the lock is given up for others.
-    wait: Wait,
+    /// While it waits.
+    waiter: Option<WaiterKey>,
 }
 
 #[derive(Clone, Copy)]
 enum Stage {
-    /// `async with self._cond`: takes the lock.
-    Enters,
     /// `_block`: nobody comes in while the barrier drains or resets.
-    Blocks,
-    /// `_wait`: is inside, at this position.
-    Waits(usize),
+    Outside,
+    /// `_wait`: is counted, at this position.
+    Inside(usize),
     Over,
 }
 
@@ -340,35 +331,48 @@ impl Crossing {
     fn new(barrier: &Rc<State>) -> Self {
         Self {
             barrier: Rc::clone(barrier),
-            stage: Stage::Enters,
-            place: Place::default(),
-            holding: 0,
-            wait: Wait::NEW,
+            stage: Stage::Outside,
+            waiter: None,
         }
     }
 
-    /// Leaves, from wherever it has come to: what stands in a `finally`, and the end of the `async with`.
+    #[inline]
+    fn pass(&mut self, index: usize) -> Poll<Result<usize>> {
+        self.stage = Stage::Over;
+        self.barrier.go_out();
+        Poll::Ready(Ok(index))
+    }
+
+    /// Leaves, from wherever it has come to: what stands in a `finally`.
     fn leave(&mut self) {
-        let cond = &self.barrier.cond;
-        let lock = cond.gate();
-        self.wait.give_up(cond);
-        if let Stage::Waits(_) = self.stage {
-            // Before the lock is released: whoever has it next finds the count as it is. And if a waker panics, the lock is still
-            // to be released.
-            self.stage = Stage::Blocks;
+        if let Some(waiter) = self.waiter.take() {
+            self.barrier.waiters.leave(waiter);
+            self.notify_another();
+        }
+        if let Stage::Inside(_) = mem::replace(&mut self.stage, Stage::Over) {
             self.barrier.go_out();
         }
-        match mem::replace(&mut self.stage, Stage::Over) {
-            Stage::Enters => self.place.give_up(&**lock),
-            Stage::Blocks => lock.exit(self.holding),
-            Stage::Waits(_) | Stage::Over => {}
-        }
+    }
+
+    /// It was woken, perhaps, and does not go on: as a condition does, it has another look in its place, for nothing.
+    fn notify_another(&self) {
+        self.barrier.waiters.wake(1);
     }
 
     #[cold]
     fn fail(&mut self, error: Error) -> Poll<Result<usize>> {
         self.leave();
         Poll::Ready(Err(error))
+    }
+
+    /// The wait has ended, but not with a wake.
+    #[cold]
+    fn fail_to_wait(&mut self, settled: Settled) -> Poll<Result<usize>> {
+        if settled.is_gone() {
+            self.waiter = None;
+            self.notify_another();
+        }
+        self.fail(settled.error())
     }
 }
 
@@ -377,40 +381,38 @@ impl Future for Crossing {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         let this = &mut *self;
-        let State { cond, phase, .. } = &*this.barrier;
-        match this.stage {
-            Stage::Enters => {
-                let lock = cond.gate();
-                if let Err(denied) = ready!(this.place.poll(lock, cx)) {
-                    let error = denied.error(&**lock);
-                    return this.fail(error);
-                }
-                this.holding = lock.enter();
-                this.stage = Stage::Blocks;
+        let State { waiters, phase, .. } = &*this.barrier;
+        if let Some(waiter) = &mut this.waiter {
+            match ready!(waiters.poll(waiter, cx)) {
+                Settled::Woken | Settled::WokenObserved => this.waiter = None,
+                settled => return this.fail_to_wait(settled),
             }
-            Stage::Blocks | Stage::Waits(_) => {
-                // The lock is held again, and the phase may be another.
-                if let Err(error) = ready!(this.wait.go_on(cond, cx)) {
-                    return this.fail(error);
-                }
-            }
-            Stage::Over => panic!("{AGAIN}"),
         }
-        if let (Stage::Blocks, Phase::Filling) = (this.stage, phase.get()) {
-            this.stage = Stage::Waits(this.barrier.come_in());
+        if let (Stage::Outside, Phase::Filling) = (this.stage, phase.get()) {
+            let index = this.barrier.come_in();
+            this.stage = Stage::Inside(index);
+            if index + 1 == this.barrier.parties {
+                // All are here. Whatever a waker may do to the barrier now, this one has passed.
+                this.barrier.turn(Phase::Draining);
+                return this.pass(index);
+            }
         }
         match (this.stage, phase.get()) {
-            (Stage::Blocks, Phase::Draining | Phase::Resetting)
-            | (Stage::Waits(_), Phase::Filling) => match this.wait.begin(cond, cx) {
-                Ok(()) => Poll::Pending,
-                Err(error) => this.fail(error),
-            },
-            (Stage::Waits(index), Phase::Draining) => {
-                this.leave();
-                Poll::Ready(Ok(index))
+            (Stage::Outside, Phase::Draining | Phase::Resetting)
+            | (Stage::Inside(_), Phase::Filling) => {
+                this.waiter = waiters.enter(&this.barrier, cx);
+                match this.waiter {
+                    Some(_) => Poll::Pending,
+                    None => {
+                        let refusal = waiters.refusal(&Inner(&this.barrier));
+                        this.fail(refusal)
+                    }
+                }
             }
-            (Stage::Waits(_), _) => this.fail(Error::broken_barrier(BARRIER_BROKE)),
-            _ => this.fail(Error::broken_barrier(BARRIER_ABORTED)),
+            (Stage::Inside(index), Phase::Draining) => this.pass(index),
+            (Stage::Inside(_), _) => this.fail(Error::broken_barrier(BARRIER_BROKE)),
+            (Stage::Outside, _) => this.fail(Error::broken_barrier(BARRIER_ABORTED)),
+            (Stage::Over, _) => panic!("{AGAIN}"),
         }
     }
 }
@@ -421,6 +423,23 @@ impl Drop for Crossing {
         if !matches!(self.stage, Stage::Over) {
             self.leave();
         }
+    }
+}
+
+/// The condition inside asyncio's barrier, which is what it names where nobody can wait. The lock is held just then.
+struct Inner<'a>(&'a State);
+
+impl Named for Inner<'_> {
+    fn name(&self) -> String {
+        repr(self, "locked", &self.0.waiters)
+    }
+
+    fn kind(&self) -> &'static str {
+        "Condition"
+    }
+
+    fn given_name(&self) -> Option<&str> {
+        self.0.given_name()
     }
 }
 
@@ -444,6 +463,6 @@ impl Named for State {
     }
 
     fn given_name(&self) -> Option<&str> {
-        self.cond.given_name()
+        self.waiters.given_name()
     }
 }

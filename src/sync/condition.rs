@@ -6,7 +6,7 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    rc::{Rc, Weak},
+    rc::Rc,
     task::{Context, Poll, ready},
 };
 
@@ -116,28 +116,6 @@ impl Condition {
         self.0.lock.0.name_if_own(&name);
         self.0.waiters.give_name(name);
         self
-    }
-
-    /// A condition that reports do not name: they name its owner.
-    pub(super) fn part_of(owner: Weak<dyn Named>) -> Self {
-        let part = Self::new();
-        part.0.lock.0.waiters().owned_by(owner.clone());
-        part.0.waiters.owned_by(owner);
-        part
-    }
-
-    /// The name of the owner that reports name.
-    pub(super) fn given_name(&self) -> Option<&str> {
-        self.0.waiters.given_name()
-    }
-
-    pub(super) fn give_name(&self, name: String) {
-        self.0.waiters.give_name(name);
-    }
-
-    /// Wakes all who wait, whether or not the lock is held.
-    pub(super) fn wake_all(&self) {
-        self.0.waiters.wake(usize::MAX);
     }
 
     /// Takes the lock: see [`Lock::acquire`].
@@ -578,8 +556,8 @@ impl<C: Borrow<Condition>> Drop for Waiting<C> {
     }
 }
 
-/// How far a wait has come. Whose it is knows the condition, and brings it along.
-pub(super) struct Wait {
+/// How far a wait has come. The same for one that owns its condition and one that borrows it, which bring it along.
+struct Wait {
     stage: Stage,
     /// What was given up, until the lock is taken back for it.
     holding: Holding,
@@ -597,19 +575,15 @@ enum Stage {
 }
 
 impl Wait {
-    pub(super) const NEW: Self = Self {
+    const NEW: Self = Self {
         stage: Stage::Begins,
         holding: 0,
         settled: Settled::Woken,
     };
 
-    /// Joins the condition's queue, and gives up the lock. A wait that is over may begin again.
+    /// Joins the condition's queue, and gives up the lock.
     #[inline]
-    pub(super) fn begin(
-        &mut self,
-        Condition(condition): &Condition,
-        cx: &mut Context<'_>,
-    ) -> Result<()> {
+    fn begin(&mut self, Condition(condition): &Condition, cx: &mut Context<'_>) -> Result<()> {
         let lock = &condition.lock.0;
         if !lock.locked() {
             return Err(Error::runtime(WAIT_WITHOUT_LOCK));
@@ -624,7 +598,7 @@ impl Wait {
 
     /// Polls a wait that has begun. As most end, notified and with the lock free, comes first.
     #[inline]
-    pub(super) fn go_on(
+    fn go_on(
         &mut self,
         Condition(condition): &Condition,
         cx: &mut Context<'_>,
@@ -677,7 +651,7 @@ impl Wait {
 
     /// Leaves before its time, without the lock.
     #[inline]
-    pub(super) fn give_up(&mut self, Condition(condition): &Condition) {
+    fn give_up(&mut self, Condition(condition): &Condition) {
         if let Stage::Waits(_) | Stage::Returns(_) = self.stage {
             self.give_up_early(condition);
         }

@@ -317,8 +317,8 @@ impl State {
     pub(crate) fn next_waiter(&mut self, waker: &Waker) -> Option<WaiterKey> {
         let task = self.here.task.get()?;
         let slot = &self.tasks[task.index()];
-        let by_own = self.here.is_plain(waker)
-            || self.here.is_inside_one(waker) && !slot.flags.has(TRACED);
+        let by_own =
+            self.here.is_plain(waker) || self.here.is_inside_one(waker) && !slot.flags.has(TRACED);
         if by_own && slot.youngest.is_none() {
             return Some(WaiterKey::own(task));
         }

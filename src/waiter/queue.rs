@@ -33,8 +33,6 @@ pub(crate) trait Named {
 pub(crate) struct Queue {
     /// The loop that the primitive belongs to: the first that made a task wait.
     home: OnceCell<Home>,
-    /// Which primitive a report should name: this one, or the one that it is a part of.
-    owner: OnceCell<Weak<dyn Named>>,
     /// What the user calls the primitive.
     given_name: OnceCell<Box<str>>,
     /// How many waiters there are, done ones included, in `ONE`s, and the marks of the primitive: in one word, since most of
@@ -92,7 +90,6 @@ impl Queue {
     pub(crate) const fn keeping_place() -> Self {
         Self {
             home: OnceCell::new(),
-            owner: OnceCell::new(),
             given_name: OnceCell::new(),
             standing: Cell::new(0),
             keeps_place: true,
@@ -103,17 +100,10 @@ impl Queue {
     pub(crate) const fn of_pending() -> Self {
         Self {
             home: OnceCell::new(),
-            owner: OnceCell::new(),
             given_name: OnceCell::new(),
             standing: Cell::new(0),
             keeps_place: false,
         }
-    }
-
-    /// Has reports name another primitive, of which this one is a part.
-    pub(crate) fn owned_by(&self, owner: Weak<dyn Named>) {
-        // Set while the primitive is made, hence once.
-        let _ = self.owner.set(owner);
     }
 
     /// Gives the primitive a name. The first one stays.
@@ -169,9 +159,8 @@ impl Queue {
     #[inline(never)]
     fn write_down(&self, primitive: &Rc<impl Named + 'static>, held: Held) {
         let primitive: Weak<dyn Named> = Rc::downgrade(primitive) as _;
-        // What is a part of another primitive is nobody's to hold.
         let home = self.home.get().map(|known| Rc::clone(&known.home));
-        if let (None, Some(home)) = (self.owner.get(), home.or_else(Loop::current)) {
+        if let Some(home) = home.or_else(Loop::current) {
             home.open(|state| state.write_holding(&primitive, held));
         }
     }
@@ -261,10 +250,9 @@ impl Queue {
     fn bind(&self, primitive: Weak<dyn Named>) -> Option<()> {
         let running = Loop::current()?;
         running.here.task.get()?;
-        let owner = self.owner.get().cloned().unwrap_or(primitive);
         self.home.get_or_init(|| {
             let list = Rc::default();
-            let queue = running.open(|state| state.insert_queue(owner, Rc::clone(&list)));
+            let queue = running.open(|state| state.insert_queue(primitive, Rc::clone(&list)));
             Home {
                 home: running,
                 queue,

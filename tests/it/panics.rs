@@ -215,7 +215,7 @@ fn of_a_waker_comes_out_of_the_call_that_wakes() -> Result<()> {
     })
 }
 
-/// The one that leaves last wakes those who wait outside, while it holds the barrier's lock.
+/// The one that leaves last wakes those who wait outside.
 #[test]
 fn of_a_waker_that_a_barriers_last_party_wakes_leaves_the_barrier_to_others() -> Result<()> {
     let barrier = Barrier::new(2)?;

@@ -419,7 +419,7 @@ mod barrier {
         })
     }
 
-    /// Who leaves last has the barrier's own lock while it wakes those outside. Who comes in just then stands in line.
+    /// Who leaves last wakes those outside, and just then somebody comes in.
     #[test]
     fn entered_by_a_future_that_outlives_the_loop_is_left_to_others() -> Result<()> {
         let barrier = Barrier::new(2)?;
