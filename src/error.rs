@@ -5,6 +5,22 @@ use std::{borrow::Cow, error, fmt, sync::Arc};
 use crate::event_loop::DeadlockReport;
 
 /// What a coroutine comes to: it returns a value, or it raises an [`Error`].
+///
+/// # Examples
+/// ```
+/// use soloop::{Error, Result, sleep};
+///
+/// async fn price(what: &str) -> Result<u32> {
+///     sleep(std::time::Duration::ZERO).await?; // raises too, if somebody cancels the task here
+///     match what {
+///         "bread" => Ok(3),
+///         _ => Err(Error::other("not on the list")),
+///     }
+/// }
+/// assert_eq!(soloop::run(price("bread"))?, 3);
+/// assert!(soloop::run(price("cake")).is_err());
+/// # Ok::<(), Error>(())
+/// ```
 pub type Result<T, E = Error> = core::result::Result<T, E>;
 
 /// Whatever a coroutine can raise: one type in place of Python's exception hierarchy.
@@ -45,6 +61,8 @@ pub enum Error {
 
 impl Error {
     /// Wraps an application's own error, or a plain message, as one that a coroutine can raise.
+    ///
+    /// The counterpart of an exception class of your own.
     ///
     /// # Examples
     /// ```

@@ -34,7 +34,7 @@ use crate::{
 /// they began.
 ///
 /// # Errors
-/// [`Error::Runtime`] outside any loop.
+/// [`Error::Cancelled`] as below; [`Error::Runtime`] outside any loop.
 ///
 /// # Cancellation
 /// Ends the sleep at once with [`Error::Cancelled`].

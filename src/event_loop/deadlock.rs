@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The tasks that can never run again, and what the code of each waits for.
 ///
-/// [`run`](crate::run) makes one when nothing is ready, no timer is set and nobody is left who could wake a task from
+/// asyncio has no counterpart, and hangs. [`run`](crate::run) makes one when nothing is ready, no timer is set and nobody is left who could wake a task from
 /// outside, and returns it in [`Error::Deadlock`](crate::Error::Deadlock). Prints a line for each task.
 ///
 /// # Examples
@@ -31,6 +31,21 @@ impl DeadlockReport {
     }
 
     /// The stuck tasks in the order of their creation: the name of each, and what it waits for.
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{Error, Event, Lock, create_task};
+    ///
+    /// let stuck = soloop::run(async {
+    ///     let printer = Lock::new().named("printer");
+    ///     let _held = printer.enter().await?;
+    ///     create_task(printer.acquire()).set_name("letter");
+    ///     Event::new().wait().await
+    /// });
+    /// let Err(Error::Deadlock(report)) = stuck else { panic!("it hangs") };
+    /// let mut before_the_printer = report.tasks().filter(|(_, what)| what.contains("'printer'"));
+    /// assert_eq!(before_the_printer.next().map(|(name, _)| name), Some("letter"));
+    /// ```
     pub fn tasks(&self) -> impl Iterator<Item = (&str, &str)> {
         self.tasks
             .iter()

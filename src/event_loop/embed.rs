@@ -86,6 +86,8 @@ impl EventLoop {
 
     /// Starts a task in this loop: before, between and after turns. See [`create_task`](crate::create_task).
     ///
+    /// The counterpart of `loop.create_task`.
+    ///
     /// # Examples
     /// ```
     /// use soloop::{EventLoop, Turn};
@@ -104,9 +106,9 @@ impl EventLoop {
     }
 
     /// Runs exactly one turn: what other threads have woken and the timers that are due go behind what is ready, and all of
-    /// that runs, but nothing that it queues. Never parks.
+    /// that runs, but nothing that it queues. Never parks. Returns how things stand then.
     ///
-    /// On the virtual clock a turn that finds nothing ready begins with the jump to the next deadline.
+    /// The counterpart of `loop._run_once`, which asyncio keeps to itself. On the virtual clock a turn that finds nothing ready begins with the jump to the next deadline.
     ///
     /// # Panics
     /// If a loop is running on this thread already. A panic in a task unwinds through here, after every other task was dropped.
@@ -130,7 +132,7 @@ impl EventLoop {
         self.run_until_stalled(1)
     }
 
-    /// Turns until nothing is ready, or this many times.
+    /// Turns until nothing is ready, or this many times, and returns how things stand then.
     ///
     /// # Panics
     /// As [`turn`](Self::turn).
@@ -174,7 +176,8 @@ impl EventLoop {
     /// [`Turn::More`], from whatever thread the cause comes.
     ///
     /// Causes are a waker, a [`RemoteTask`], and whatever is done on the loop's own thread outside its turns. The hook is called
-    /// in the middle of that, so it should do no more than note it: wake a thread, post a message, set a flag.
+    /// in the middle of that, so it should do no more than note it: wake a thread, post a message, set a flag. There is one hook: a
+    /// second takes the place of the first.
     ///
     /// # Examples
     /// ```
@@ -204,8 +207,15 @@ impl EventLoop {
     /// # Errors
     /// Those of [`run`](Self::run); [`Error::Runtime`] where a loop is running already.
     ///
+    /// # Panics
+    /// If it is polled again after its end. A panic in a task unwinds into the host.
+    ///
+    /// # Cancellation
+    /// The host cannot cancel it but by a drop. `main` is a task, and may be told as any other: by its
+    /// [`TaskHandle`] or [`RemoteTask`].
+    ///
     /// # Dropping
-    /// Drops `main` and every other task.
+    /// Drops `main` and, if it has begun, every other task, where they stand.
     ///
     /// # Examples
     /// ```
@@ -238,9 +248,10 @@ impl EventLoop {
         }
     }
 
-    /// Cancels every task that is left, in the order of creation. Keep turning until [`Turn::Empty`].
+    /// Cancels every task that is left, in the order of creation, and returns how things stand then. Keep turning until
+    /// [`Turn::Empty`].
     ///
-    /// What they raise instead is reported as at the end of [`run`](Self::run).
+    /// The counterpart of what `asyncio.run` does at its end. What they raise instead is reported as there.
     ///
     /// # Examples
     /// ```
@@ -511,7 +522,7 @@ where
     }
 }
 
-/// Spawns tasks into a loop: [`EventLoop::spawner`].
+/// Spawns tasks into a loop: [`EventLoop::spawner`]. Refuses with a `SpawnError` once the loop is gone.
 ///
 /// # Examples
 /// ```
@@ -553,7 +564,7 @@ impl LocalSpawn for Spawner {
 
 /// A handle to a task that may go to other threads, to cancel it from there: [`TaskHandle::remote`].
 ///
-/// As long as one exists, its task can be reached from outside, and so is not deadlocked.
+/// The counterpart of `loop.call_soon_threadsafe(task.cancel)`, kept for later. As long as one exists, its task can be reached from outside, and so is not deadlocked.
 ///
 /// # Examples
 /// ```

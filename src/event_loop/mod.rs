@@ -143,7 +143,8 @@ pub fn time() -> Duration {
 /// An event loop: tasks, what is ready of them, and timers.
 ///
 /// The counterpart of asyncio's event loop and `asyncio.Runner`. Most programs want [`run`]; make a loop by hand for a clock
-/// that stands still, for an exception handler, or to run several mains one after the other.
+/// that stands still, for an exception handler, or to run several mains one after the other. What a host needs that has the thread
+/// itself, from [`turn`](Self::turn) to [`drive`](Self::drive), is not in asyncio.
 ///
 /// # Dropping
 /// Tasks that are left are dropped with the loop.
@@ -164,6 +165,18 @@ pub struct EventLoop {
 
 impl EventLoop {
     /// Makes a loop on the machine's monotonic clock.
+    ///
+    /// The counterpart of `asyncio.new_event_loop`, and of `asyncio.Runner()`.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{EventLoop, sleep}, std::time::{Duration, Instant}};
+    ///
+    /// let begun = Instant::now();
+    /// EventLoop::new().run(sleep(Duration::from_millis(2)))?;
+    /// assert!(begun.elapsed() >= Duration::from_millis(2)); // by the wall as well
+    /// # Ok::<(), soloop::Error>(())
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -174,7 +187,16 @@ impl EventLoop {
     /// Makes a loop whose time stands still while anything can run, and then jumps to the next deadline.
     ///
     /// It begins at zero. A program that only sleeps takes no time, and its timing is exact. The time also jumps while a
-    /// waker from outside could still come.
+    /// waker from outside could still come. asyncio has no such clock.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{Error, Event, EventLoop, wait_for}, std::time::Duration};
+    ///
+    /// let a_day = Duration::from_secs(24 * 60 * 60);
+    /// let waited = EventLoop::with_virtual_clock().run(wait_for(Event::new().wait(), a_day));
+    /// assert!(matches!(waited, Err(Error::Timeout))); // and it is still today
+    /// ```
     #[must_use]
     pub fn with_virtual_clock() -> Self {
         Self {
@@ -183,6 +205,8 @@ impl EventLoop {
     }
 
     /// Runs a coroutine and returns what it comes to, as [`run`] does. May be called again.
+    ///
+    /// The counterpart of `asyncio.Runner.run`.
     ///
     /// # Errors
     /// Those of [`run`].
@@ -204,7 +228,17 @@ impl EventLoop {
         self.shared.run(main, &mut Fifo)
     }
 
-    /// This loop's time: see [`time`].
+    /// This loop's time, for whoever is outside of it: see [`time`].
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{EventLoop, Turn, sleep}, std::time::Duration};
+    ///
+    /// let mut tasks = EventLoop::with_clock(|| Duration::from_secs(7)); // it is seven, and stays so
+    /// tasks.create_task(sleep(Duration::from_secs(5)));
+    /// let Turn::SleepUntil(deadline) = tasks.turn() else { panic!("it sleeps") };
+    /// assert_eq!(deadline - tasks.time(), Duration::from_secs(5)); // so long the host has for itself
+    /// ```
     #[must_use]
     pub fn time(&self) -> Duration {
         self.shared.now()

@@ -47,6 +47,17 @@ pub fn tasks() -> TaskTree {
 
 impl EventLoop {
     /// Lists the tasks of this loop that have not ended, for a host between two turns: see [`tasks`].
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{Event, EventLoop, Turn};
+    ///
+    /// let mut castle = EventLoop::with_virtual_clock();
+    /// let alarm = Event::new().named("alarm");
+    /// castle.create_task(alarm.wait()).set_name("guard");
+    /// assert!(matches!(castle.turn(), Turn::Stuck(_))); // until the host rings it
+    /// assert_eq!(castle.tasks().to_string(), "guard waits for <Event 'alarm' [unset, waiters:1]>");
+    /// ```
     #[must_use]
     pub fn tasks(&self) -> TaskTree {
         self.shared.task_tree()
@@ -56,6 +67,22 @@ impl EventLoop {
 /// The tasks of a loop at one moment: [`tasks`].
 ///
 /// Prints as a tree, in which those that are awaited stand below whoever awaits them.
+///
+/// # Examples
+/// ```
+/// use soloop::{Result, create_task, sleep, tasks};
+///
+/// async fn serve() -> Result<()> {
+///     create_task(sleep(std::time::Duration::ZERO)).await
+/// }
+/// soloop::run(async {
+///     let before = tasks();
+///     serve().await?;
+///     assert_eq!(tasks(), before, "it has left a task behind");
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskTree {
     /// In the order of creation.

@@ -366,6 +366,30 @@ impl fmt::Debug for Condition {
 ///
 /// # Dropping
 /// As of a [`LockGuard`](crate::LockGuard).
+///
+/// # Examples
+/// ```
+/// use {soloop::{Condition, Result, create_task}, std::{cell::Cell, rc::Rc}};
+///
+/// async fn play(court: Condition, throws: Rc<Cell<usize>>, side: usize) -> Result<()> {
+///     let mut held = court.enter().await?;
+///     for _ in 0..3 {
+///         held.wait_for(|| throws.get() % 2 == side).await?; // until the ball is here
+///         throws.set(throws.get() + 1);
+///         held.notify(1)?;
+///     }
+///     Ok(())
+/// }
+/// soloop::run(async {
+///     let (court, throws) = (Condition::new(), Rc::new(Cell::new(0)));
+///     let other = create_task(play(court.clone(), Rc::clone(&throws), 1));
+///     play(court, Rc::clone(&throws), 0).await?;
+///     other.await?;
+///     assert_eq!(throws.get(), 6);
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct ConditionGuard {
     condition: Condition,

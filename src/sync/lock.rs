@@ -235,6 +235,25 @@ impl fmt::Debug for Lock {
 /// Releases the lock, also one that was released and acquired again by hand meanwhile. Does nothing if nobody holds it, where
 /// Python would raise, and nothing if the holding was given up by a [`Condition::wait`](crate::Condition::wait) that was
 /// dropped before it had the lock back.
+///
+/// # Examples
+/// ```
+/// use soloop::{Lock, create_task, sleep};
+///
+/// soloop::run(async {
+///     let printer = Lock::new();
+///     let held = printer.enter().await?;
+///     let page = create_task(async move {
+///         sleep(std::time::Duration::from_millis(1)).await?;
+///         drop(held); // it went along, and the lock with it
+///         Ok(())
+///     });
+///     printer.acquire().await?;
+///     assert!(page.done());
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[must_use = "the lock is released when the guard is dropped"]
 pub struct LockGuard {
     lock: Rc<State>,

@@ -342,6 +342,23 @@ impl fmt::Debug for BoundedSemaphore {
 ///
 /// # Dropping
 /// Releases the permit. Does nothing if a bounded semaphore is full, where Python would raise.
+///
+/// # Examples
+/// ```
+/// use soloop::Semaphore;
+///
+/// soloop::run(async {
+///     let (seats, mut party) = (Semaphore::new(4), Vec::new());
+///     for _ in 0..3 {
+///         party.push(seats.enter().await?); // they come one by one
+///     }
+///     assert_eq!(format!("{seats:?}"), "<Semaphore [unlocked, value:1]>");
+///     party.clear(); // and leave together
+///     assert_eq!(format!("{seats:?}"), "<Semaphore [unlocked, value:4]>");
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
 #[must_use = "the permit is released when the guard is dropped"]
 pub struct SemaphoreGuard(Rc<State>);
 

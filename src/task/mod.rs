@@ -48,6 +48,10 @@ use crate::{
 ///
 /// The counterpart of `asyncio.Task`; made by [`create_task`](crate::create_task). Await it for what the coroutine comes to.
 ///
+/// # Errors
+/// Whatever the coroutine raises; [`Error::Cancelled`] also if it was dropped before its end; [`Error::Runtime`] if the task awaits
+/// itself, or has to be waited for outside its loop.
+///
 /// # Cancellation
 /// [`cancel`](Self::cancel) asks the coroutine to stop; it sees `Err(Error::Cancelled)` where it waits, and may clean up or
 /// refuse. If whoever awaits the task is cancelled, it is the task that the request is passed to.
@@ -372,6 +376,23 @@ impl<T> fmt::Debug for Task<T> {
 ///
 /// The part of `asyncio.Task` that does not depend on the result. Clones are handles to the same task, and equal.
 /// A handle keeps nothing alive but the answers to its methods.
+///
+/// # Examples
+/// ```
+/// use soloop::{TaskHandle, create_task};
+///
+/// soloop::run(async {
+///     let (number, text) = (create_task(async { Ok(7) }), create_task(async { Ok("seven") }));
+///     let group = [number.handle(), text.handle()]; // whatever they return
+///     for task in &group {
+///         task.cancel();
+///     }
+///     assert!(number.await.is_err() && text.await.is_err());
+///     assert!(group.iter().all(TaskHandle::cancelled));
+///     Ok(())
+/// })?;
+/// # Ok::<(), soloop::Error>(())
+/// ```
 pub struct TaskHandle {
     home: Rc<Loop>,
     key: TaskKey,
@@ -574,6 +595,25 @@ pub fn current_task() -> Option<TaskHandle> {
 ///
 /// What asyncio's `loop.call_exception_handler` gets as its context. `Display` says what happened, to which task, and the
 /// error; see [`EventLoop::set_exception_handler`](crate::EventLoop::set_exception_handler).
+///
+/// # Examples
+/// ```
+/// use {soloop::{Error, Event, EventLoop, create_task, sleep}, std::{cell::RefCell, rc::Rc}};
+///
+/// let (mut editor, log) = (EventLoop::new(), Rc::new(RefCell::new(Vec::new())));
+/// let lines = Rc::clone(&log);
+/// editor.set_exception_handler(move |failure| lines.borrow_mut().push(failure.to_string()));
+/// editor.run(async {
+///     let autosave = create_task(async {
+///         let _cancelled = Event::new().wait().await; // as main ends
+///         Err::<(), _>(Error::other("the disk is full"))
+///     });
+///     autosave.set_name("autosave");
+///     sleep(std::time::Duration::ZERO).await
+/// })?;
+/// assert_eq!(log.take(), ["unhandled exception during asyncio.run() shutdown: autosave raised the disk is full"]);
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct TaskFailure {
     message: &'static str,

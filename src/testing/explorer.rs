@@ -59,6 +59,13 @@ pub struct Explorer {
 
 impl Explorer {
     /// Makes an explorer that departs from nothing, and makes at most a million runs of at most ten thousand steps.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::testing::Explorer;
+    /// let once = Explorer::new().explore(|_probe| async { Ok(()) });
+    /// assert_eq!((once.runs, once.complete), (1, true)); // there is no other run
+    /// ```
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -70,6 +77,19 @@ impl Explorer {
     }
 
     /// Lets another handle go first up to `n` times, one of this turn or of the next.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{create_task, sleep, testing::Explorer}, std::time::Duration};
+    /// let hasty = |_probe| async {
+    ///     let other = create_task(async { Ok(()) });
+    ///     sleep(Duration::ZERO).await?;
+    ///     assert!(other.done()); // it stood in front
+    ///     Ok(())
+    /// };
+    /// assert!(Explorer::new().explore(hasty).failure.is_none());
+    /// assert!(Explorer::new().reorder(1).explore(hasty).failure.is_some());
+    /// ```
     #[must_use]
     pub fn reorder(mut self, n: u32) -> Self {
         self.limits.reorder = n;
@@ -77,6 +97,25 @@ impl Explorer {
     }
 
     /// Cancels up to `n` times, each time a task at any point between two steps, or before time passes. Never main, unless [`only`](Self::only) names it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Lock, create_task, sleep, testing::Explorer}, std::time::Duration};
+    /// let untidy = |_probe| async {
+    ///     let lock = Lock::new();
+    ///     let same = lock.clone();
+    ///     let user = create_task(async move {
+    ///         same.acquire().await?;
+    ///         sleep(Duration::from_secs(1)).await?; // and if this fails?
+    ///         same.release()
+    ///     });
+    ///     let _ = user.await;
+    ///     assert!(!lock.locked());
+    ///     Ok(())
+    /// };
+    /// let failure = Explorer::new().cancels(1).explore(untidy).failure.unwrap();
+    /// assert_eq!(failure.schedule.to_string(), "sl1:2c2"); // while it sleeps
+    /// ```
     #[must_use]
     pub fn cancels(mut self, n: u32) -> Self {
         self.limits.cancels = n;
@@ -84,6 +123,26 @@ impl Explorer {
     }
 
     /// Drops up to `n` tasks where they stand: to whoever awaits one, it is cancelled. Never main, unless [`only`](Self::only) names it.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{create_task, sleep, testing::Explorer}, std::{cell::Cell, rc::Rc, time::Duration}};
+    /// let visit = |_probe| async {
+    ///     let inside = Rc::new(Cell::new(false));
+    ///     let seen = Rc::clone(&inside);
+    ///     let visitor = create_task(async move {
+    ///         seen.set(true);
+    ///         let slept = sleep(Duration::from_secs(1)).await;
+    ///         seen.set(false); // after a cancel as well, but a drop needs a guard
+    ///         slept
+    ///     });
+    ///     let _ = visitor.await;
+    ///     assert!(!inside.get());
+    ///     Ok(())
+    /// };
+    /// assert!(Explorer::new().cancels(1).explore(visit).failure.is_none());
+    /// assert!(Explorer::new().drops(1).explore(visit).failure.is_some());
+    /// ```
     #[must_use]
     pub fn drops(mut self, n: u32) -> Self {
         self.limits.drops = n;
@@ -91,6 +150,24 @@ impl Explorer {
     }
 
     /// Lets the next deadline pass up to `n` times though others are ready, as when they take long.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{create_task, sleep, testing::Explorer}, std::time::Duration};
+    /// let punctual = |_probe| async {
+    ///     let work = create_task(async {
+    ///         for _part in 0..10 {
+    ///             sleep(Duration::ZERO).await?;
+    ///         }
+    ///         Ok(())
+    ///     });
+    ///     sleep(Duration::from_secs(1)).await?;
+    ///     assert!(work.done()); // ten turns take no second, or do they?
+    ///     Ok(())
+    /// };
+    /// assert!(Explorer::new().reorder(2).explore(punctual).failure.is_none());
+    /// assert!(Explorer::new().early_timers(1).explore(punctual).failure.is_some());
+    /// ```
     #[must_use]
     pub fn early_timers(mut self, n: u32) -> Self {
         self.limits.early_timers = n;
@@ -98,6 +175,32 @@ impl Explorer {
     }
 
     /// Polls up to `n` times a task that nobody has woken, as combinators and wakers that are kept too long may do.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{create_task, sleep, testing::Explorer}, std::time::Duration};
+    /// # use std::{cell::Cell, future::poll_fn, rc::Rc, task::{Poll, Waker}};
+    /// let naive = |_probe| async {
+    ///     # let (waker, rung) = (Rc::new(Cell::new(None::<Waker>)), Rc::new(Cell::new(false)));
+    ///     # let (wake, ring) = (Rc::clone(&waker), Rc::clone(&rung));
+    ///     # create_task(async move {
+    ///     #     sleep(Duration::from_secs(1)).await?;
+    ///     #     ring.set(true);
+    ///     #     Ok(wake.take().map(Waker::wake))
+    ///     # });
+    ///     let mut polls = 0;
+    ///     poll_fn(|cx| {
+    ///         waker.set(Some(cx.waker().clone()));
+    ///         polls += 1;
+    ///         if polls > 1 { Poll::Ready(()) } else { Poll::Pending } // it was woken, or was it?
+    ///     })
+    ///     .await;
+    ///     assert!(rung.get());
+    ///     Ok(())
+    /// };
+    /// assert!(Explorer::new().reorder(2).explore(naive).failure.is_none());
+    /// assert!(Explorer::new().spurious(1).explore(naive).failure.is_some());
+    /// ```
     #[must_use]
     pub fn spurious(mut self, n: u32) -> Self {
         self.limits.spurious = n;
@@ -105,6 +208,19 @@ impl Explorer {
     }
 
     /// Departs at most so many times in all.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{create_task, testing::Explorer};
+    /// # let body = |_probe| async {
+    /// #     let tasks = [create_task(async { Ok(()) }), create_task(async { Ok(()) })];
+    /// #     for task in tasks { let _ = task.await; }
+    /// #     Ok(())
+    /// # };
+    /// let both = Explorer::new().cancels(1).reorder(1);
+    /// let either = both.clone().deviations(1);
+    /// assert!(either.explore(body).runs < both.explore(body).runs);
+    /// ```
     #[must_use]
     pub fn deviations(mut self, total: u32) -> Self {
         self.limits.deviations = total;
@@ -113,6 +229,19 @@ impl Explorer {
 
     /// Deviates on these tasks alone, by their names: only they are put first, cancelled, dropped, polled, and only their
     /// deadlines pass early.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{Event, create_task, testing::Explorer};
+    /// Explorer::new().cancels(1).only(|task| task == "guest").check(|_probe| async {
+    ///     let open = Event::new();
+    ///     let guest = create_task(open.wait());
+    ///     guest.set_name("guest");
+    ///     create_task(async move { Ok(open.set()) }).await?; // never cancelled
+    ///     let _ = guest.await; // may be
+    ///     Ok(())
+    /// });
+    /// ```
     #[must_use]
     pub fn only(mut self, task: impl Fn(&str) -> bool + 'static) -> Self {
         self.only = Some(Rc::new(task));
@@ -120,6 +249,18 @@ impl Explorer {
     }
 
     /// Takes a run that is not over when so many handles have run for a failure.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{Result, sleep, testing::{Explorer, FailureKind}}, std::time::Duration};
+    /// async fn wait_without_an_end() -> Result<()> {
+    ///     loop {
+    ///         sleep(Duration::ZERO).await?;
+    ///     }
+    /// }
+    /// let report = Explorer::new().max_steps(100).explore(|_probe| wait_without_an_end());
+    /// assert_eq!(report.failure.unwrap().kind, FailureKind::StepLimit);
+    /// ```
     #[must_use]
     pub fn max_steps(mut self, n: usize) -> Self {
         self.max_steps = n;
@@ -127,6 +268,18 @@ impl Explorer {
     }
 
     /// Ends the search after so many runs. Its report does not say `complete` then.
+    ///
+    /// # Examples
+    /// ```
+    /// # use soloop::{create_task, testing::Explorer};
+    /// # let crowd = |_probe| async {
+    /// #     let tasks: Vec<_> = (0..9).map(|_| create_task(async { Ok(()) })).collect();
+    /// #     for task in tasks { task.await?; }
+    /// #     Ok(())
+    /// # };
+    /// let report = Explorer::new().reorder(u32::MAX).max_runs(50).explore(crowd);
+    /// assert_eq!((report.runs, report.complete), (50, false));
+    /// ```
     #[must_use]
     pub fn max_runs(mut self, n: u64) -> Self {
         self.max_runs = n;
@@ -139,6 +292,24 @@ impl Explorer {
     ///
     /// # Panics
     /// If there is a failure; if a loop is running on this thread; if `SOLOOP_REPLAY` is no schedule.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{Semaphore, create_task, sleep, testing::Explorer, wait_for}, std::time::Duration};
+    ///
+    /// // A timeout that comes with the permit, before it or after it: nowhere is one lost.
+    /// Explorer::new().early_timers(1).reorder(2).check(|_probe| async {
+    ///     let desk = Semaphore::new(0);
+    ///     let same = desk.clone();
+    ///     let taken = create_task(wait_for(desk.acquire(), Duration::from_secs(1)));
+    ///     sleep(Duration::from_secs(1)).await?;
+    ///     same.release();
+    ///     if taken.await.is_ok() {
+    ///         same.release();
+    ///     }
+    ///     same.acquire().await
+    /// });
+    /// ```
     #[track_caller]
     pub fn check<F, U>(&self, body: F)
     where
@@ -156,6 +327,25 @@ impl Explorer {
     ///
     /// # Panics
     /// If a loop is running on this thread; if `SOLOOP_REPLAY` is no schedule.
+    ///
+    /// # Examples
+    /// ```
+    /// use {soloop::{create_task, testing::Explorer}, std::{cell::RefCell, collections::BTreeSet, rc::Rc}};
+    ///
+    /// let orders = RefCell::new(BTreeSet::new());
+    /// let report = Explorer::new().reorder(u32::MAX).explore(|_probe| async {
+    ///     let came = Rc::new(RefCell::new(String::new()));
+    ///     for name in ["a", "b", "c"] {
+    ///         let came = Rc::clone(&came);
+    ///         create_task(async move { Ok(came.borrow_mut().push_str(name)) });
+    ///     }
+    ///     soloop::sleep(std::time::Duration::from_secs(1)).await?;
+    ///     orders.borrow_mut().insert(came.take());
+    ///     Ok(())
+    /// });
+    /// assert!(report.complete);
+    /// assert_eq!(orders.take().into_iter().collect::<Vec<_>>(), ["abc", "acb", "bac", "bca", "cab", "cba"]);
+    /// ```
     pub fn explore<F, U>(&self, body: F) -> Report
     where
         F: Fn(Probe) -> U,
@@ -190,6 +380,21 @@ impl Explorer {
     ///
     /// # Panics
     /// If a loop is running on this thread; if `SOLOOP_REPLAY` is no schedule.
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{create_task, testing::Explorer};
+    ///
+    /// let report = Explorer::new().reorder(u32::MAX).sample(1, 1000, |_probe| async {
+    ///     let runners: Vec<_> = (0..20).map(|_| create_task(async { Ok(()) })).collect();
+    ///     let last = create_task(async { Ok(()) });
+    ///     last.await?;
+    ///     assert!(runners.iter().all(|runner| runner.done()));
+    ///     Ok(())
+    /// });
+    /// let witness = report.failure.unwrap().schedule;
+    /// assert_eq!(witness.to_string().split(',').count(), 2); // of all that this run had shuffled
+    /// ```
     pub fn sample<F, U>(&self, seed: u64, runs: u64, body: F) -> Report
     where
         F: Fn(Probe) -> U,

@@ -4,7 +4,7 @@
 //! could have come a little earlier, a message a little later, a cancel anywhere. An [`Explorer`] runs a program again and
 //! again, in asyncio's order first, then with one *departure* from it, then with two: another handle goes first, a task is cancelled or dropped, a
 //! deadline passes, a task is polled without a wake. The first failure found thus has the fewest departures, and where they are is a
-//! short string, a [`Schedule`], that brings the failure back.
+//! short string, a [`Schedule`], that brings the failure back. asyncio has no counterpart.
 //!
 //! # Examples
 //! Two tasks count, without a lock. In asyncio's order the quick one has finished before the slow one looks:

@@ -8,6 +8,21 @@ use crate::{error::Result, event_loop::Loop, sync::Event, trace::EventKind};
 /// What a body has of the explorer that runs it: invariants, choices of its own, and a way to wait for the others.
 ///
 /// Clones are the same probe.
+///
+/// # Examples
+/// ```
+/// use soloop::{Event, create_task, testing::Explorer};
+///
+/// Explorer::new().reorder(1).check(|probe| async move {
+///     let bell = Event::new();
+///     let listener = create_task(bell.wait());
+///     if probe.choose(2) == 1 {
+///         probe.settled().await?; // in half of the runs somebody listens already
+///     }
+///     bell.set();
+///     listener.await
+/// });
+/// ```
 #[derive(Clone)]
 pub struct Probe(Rc<Shared>);
 
@@ -74,7 +89,13 @@ impl Probe {
     /// Waits until every other task stands still: nothing is ready, and the next thing to happen is a deadline, if anything.
     ///
     /// # Errors
-    /// [`Error::Cancelled`](crate::Error::Cancelled) if the task is cancelled meanwhile.
+    /// [`Error::Cancelled`](crate::Error::Cancelled) as below.
+    ///
+    /// # Cancellation
+    /// The wait is over, and nothing else has changed.
+    ///
+    /// # Dropping
+    /// Likewise.
     ///
     /// # Examples
     /// ```
@@ -97,6 +118,18 @@ impl Probe {
     }
 
     /// Writes something down in the timeline.
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{Error, testing::Explorer};
+    ///
+    /// let report = Explorer::new().explore(|probe| async move {
+    ///     probe.note("the till has 3 coins");
+    ///     Err(Error::other("4 were expected"))
+    /// });
+    /// let story = report.failure.unwrap().to_string();
+    /// assert!(story.contains("the till has 3 coins"));
+    /// ```
     pub fn note(&self, text: impl fmt::Display) {
         if let Some(home) = Loop::current() {
             if home.look(|state| state.journal.is_some()) {

@@ -6,6 +6,19 @@ use super::{course::Misfit, schedule::Schedule};
 use crate::trace::{EventKind, Timeline};
 
 /// What a search came to.
+///
+/// # Examples
+/// ```
+/// use {soloop::{create_task, sleep, testing::Explorer}, std::time::Duration};
+///
+/// let report = Explorer::new().cancels(1).explore(|_probe| async {
+///     let _ = create_task(sleep(Duration::from_secs(1))).await;
+///     Ok(())
+/// });
+/// assert!(report.complete && report.failure.is_none());
+/// let (tried, points) = report.cancel_points;
+/// assert_eq!(tried, points); // none was left out
+/// ```
 #[derive(Debug, Clone)]
 pub struct Report {
     /// How many schedules were run. What is run again, to be sure of a failure and to tell its story, does not count.
@@ -21,6 +34,16 @@ pub struct Report {
 }
 
 /// What the run of one schedule came to.
+///
+/// # Examples
+/// ```
+/// use soloop::testing::{Explorer, Schedule};
+///
+/// let asyncios = Explorer::new().replay(&Schedule::default(), |_probe| async { Ok(()) });
+/// assert!(asyncios.failure.is_none());
+/// println!("{}", asyncios.timeline); // of a run without a failure, too
+/// # assert_eq!((asyncios.steps, asyncios.timeline.events().len()), (1, 3));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// What went wrong.
@@ -32,6 +55,24 @@ pub struct Outcome {
 }
 
 /// A run that failed. Prints as its story.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use soloop::{Lock, testing::Explorer};
+///
+/// let report = Explorer::new().explore(|_probe| async {
+///     let lock = Lock::new();
+///     lock.acquire().await?;
+///     lock.acquire().await
+/// });
+/// let failure = report.failure.unwrap();
+/// let picture = std::env::temp_dir().join("twice.svg");
+/// std::fs::write(&picture, failure.timeline.to_svg())?;
+/// assert_eq!(failure.schedule.to_string(), "sl1:"); // in asyncio's own order
+/// # std::fs::remove_file(&picture)?;
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Failure {
     /// In what way it failed.
@@ -43,6 +84,19 @@ pub struct Failure {
 }
 
 /// In what way a run failed.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Event, testing::{Explorer, FailureKind}}, std::time::Duration};
+///
+/// let report = Explorer::new().early_timers(1).explore(|_probe| async {
+///     soloop::wait_for(Event::new().wait(), Duration::from_secs(1)).await
+/// });
+/// match report.failure.unwrap().kind {
+///     FailureKind::Error => {} // a timeout, as it should be
+///     kind => panic!("{kind}"),
+/// }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FailureKind {
@@ -63,6 +117,15 @@ pub enum FailureKind {
 
 impl Failure {
     /// What went wrong, in a line.
+    ///
+    /// # Examples
+    /// ```
+    /// use soloop::{Event, testing::Explorer};
+    ///
+    /// let report = Explorer::new().explore(|_probe| async { Event::new().wait().await });
+    /// let failure = report.failure.unwrap();
+    /// assert_eq!(failure.message(), "deadlock: Task-1 waits for <Event [unset, waiters:1]>");
+    /// ```
     #[must_use]
     pub fn message(&self) -> &str {
         let last = self

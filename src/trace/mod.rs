@@ -1,8 +1,10 @@
 //! A run as a picture: what happened in it, event by event, as lanes of text, as SVG, or as a trace for Perfetto.
 //!
 //! A [`Timeline`] is a list of events: when each task was created, took a step, waited and for what, who woke it and by what
-//! means, which locks and permits it held, who asked it to stop, how it ended. Every wait ends on a named cause.
+//! means, which locks and permits it held, who asked it to stop, how it ended. Every wait ends on a named cause. asyncio has no
+//! counterpart.
 //!
+//! # Examples
 //! ```
 //! use soloop::{Event, EventLoop, create_task, trace};
 //!

@@ -4,7 +4,23 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// What happened in a run of a loop, in order.
 ///
-/// Made by [`record`](super::record), and part of what [`testing`](crate::testing) reports of a failure. Prints as lanes of text.
+/// Made by [`record`](super::record()), and part of what [`testing`](crate::testing) reports of a failure. Prints as lanes of text.
+///
+/// # Examples
+/// ```
+/// use {soloop::{EventLoop, Lock, create_task, sleep, trace}, std::time::Duration};
+///
+/// let run = || {
+///     let (_, timeline) = trace::record(&mut EventLoop::with_virtual_clock(), async {
+///         let lock = Lock::new();
+///         create_task(lock.acquire());
+///         sleep(Duration::from_secs(1)).await?;
+///         lock.release()
+///     });
+///     timeline
+/// };
+/// assert_eq!(run(), run(), "the same order each time");
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Timeline {
     events: Vec<Event>,
@@ -13,6 +29,18 @@ pub struct Timeline {
 }
 
 /// Something that happened.
+///
+/// # Examples
+/// ```
+/// use {soloop::{EventLoop, create_task, sleep, trace::{EventKind, record}}, std::time::Duration};
+///
+/// let (_, timeline) = record(&mut EventLoop::with_virtual_clock(), async {
+///     create_task(sleep(Duration::from_secs(60))).await
+/// });
+/// let mut ends = timeline.events().iter().filter(|event| matches!(event.kind, EventKind::Finished { .. }));
+/// let first = ends.next().unwrap();
+/// assert_eq!((first.task, first.time, first.turn), (Some(2), Duration::from_secs(60), 4));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {
@@ -27,6 +55,24 @@ pub struct Event {
 }
 
 /// What can happen to a task.
+///
+/// # Examples
+/// ```
+/// use soloop::{EventLoop, Lock, create_task, trace::{EventKind, record}};
+///
+/// let (_, timeline) = record(&mut EventLoop::new(), async {
+///     let lock = Lock::new();
+///     let first = create_task(lock.acquire());
+///     lock.acquire().await?;
+///     lock.release()?;
+///     first.await
+/// });
+/// let holders = timeline.events().iter().filter_map(|event| match event.kind {
+///     EventKind::Acquired { .. } => event.task,
+///     _ => None,
+/// });
+/// assert_eq!(holders.collect::<Vec<_>>(), [1, 2]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EventKind {
@@ -93,6 +139,20 @@ pub enum EventKind {
 }
 
 /// What a suspended task waits for.
+///
+/// # Examples
+/// ```
+/// use soloop::{EventLoop, create_task, sleep, trace::{EventKind, Wait, record}};
+///
+/// let (_, timeline) = record(&mut EventLoop::with_virtual_clock(), async {
+///     create_task(sleep(std::time::Duration::from_secs(1))).await
+/// });
+/// let waits = timeline.events().iter().filter_map(|event| match &event.kind {
+///     EventKind::Suspended { on } => Some(&on[..]),
+///     _ => None,
+/// });
+/// assert!(waits.eq([[Wait::Task(2)], [Wait::Time(std::time::Duration::from_secs(1))]]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wait {
@@ -109,6 +169,19 @@ pub enum Wait {
 }
 
 /// By what means a task was woken.
+///
+/// # Examples
+/// ```
+/// use {soloop::{Event, EventLoop, wait_for, trace::{Cause, EventKind, record}}, std::time::Duration};
+///
+/// let (_, timeline) = record(&mut EventLoop::with_virtual_clock(), async {
+///     wait_for(Event::new().wait(), Duration::from_secs(1)).await
+/// });
+/// let timeouts = timeline.events().iter().filter(|event| {
+///     matches!(event.kind, EventKind::Woken { through: Cause::Timeout, .. })
+/// });
+/// assert_eq!(timeouts.count(), 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cause {
@@ -131,6 +204,19 @@ pub enum Cause {
 }
 
 /// Who asked a task to stop.
+///
+/// # Examples
+/// ```
+/// use soloop::{Event, EventLoop, create_task, trace::{EventKind, Requester, record}};
+///
+/// let (_, timeline) = record(&mut EventLoop::new(), async {
+///     create_task(Event::new().wait()); // and main ends before it
+///     Ok(())
+/// });
+/// assert!(timeline.events().iter().any(|event| {
+///     event.kind == EventKind::CancelRequested { by: Requester::Shutdown }
+/// }));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Requester {
@@ -147,6 +233,21 @@ pub enum Requester {
 }
 
 /// How a task ended.
+///
+/// # Examples
+/// ```
+/// use soloop::{Error, EventLoop, create_task, trace::{EventKind, Finish, record}};
+///
+/// let (_, timeline) = record(&mut EventLoop::new(), async {
+///     let _ = create_task(async { Err::<(), _>(Error::other("out of flour")) }).await;
+///     Ok(())
+/// });
+/// let mut raised = timeline.events().iter().filter_map(|event| match &event.kind {
+///     EventKind::Finished { how: Finish::Raised(text) } => Some(text.as_str()),
+///     _ => None,
+/// });
+/// assert_eq!(raised.next(), Some("out of flour"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finish {
@@ -164,12 +265,38 @@ pub enum Finish {
 
 impl Timeline {
     /// What happened, in order.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{EventLoop, Result, sleep, trace::{EventKind, record}}, std::time::Duration};
+    /// async fn yield_often() -> Result<()> {
+    ///     for _ in 0..5 {
+    ///         sleep(Duration::ZERO).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// let (_, timeline) = record(&mut EventLoop::new(), yield_often());
+    /// let steps = timeline.events().iter().filter(|event| event.kind == EventKind::Stepped);
+    /// assert_eq!(steps.count(), 6);
+    /// ```
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
     /// The numbers of the tasks that were there, in the order of creation.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{EventLoop, create_task, trace::record}};
+    /// let (_, timeline) = record(&mut EventLoop::new(), async {
+    ///     for _ in 0..3 {
+    ///         create_task(async { Ok(()) });
+    ///     }
+    ///     Ok(())
+    /// });
+    /// assert_eq!(timeline.tasks().count(), 1 + 3); // main, and three
+    /// ```
     pub fn tasks(&self) -> impl Iterator<Item = u64> {
         self.names.keys().copied()
     }
@@ -178,6 +305,17 @@ impl Timeline {
     ///
     /// # Panics
     /// If there is no such task.
+    ///
+    /// # Examples
+    /// ```
+    /// # use {soloop::{EventLoop, create_task, trace::record}};
+    /// let (_, timeline) = record(&mut EventLoop::new(), async {
+    ///     create_task(async { Ok(()) }).set_name("baker");
+    ///     Ok(())
+    /// });
+    /// let names: Vec<_> = timeline.tasks().map(|task| timeline.name(task)).collect();
+    /// assert_eq!(names, ["Task-1", "baker"]);
+    /// ```
     #[must_use]
     pub fn name(&self, task: u64) -> &str {
         &self.names[&task]
