@@ -87,6 +87,26 @@ fn those_of_the_page_stand_beside_their_python() {
     assert!(names("out").is_superset(&names("py")));
 }
 
+/// What the README shows is what its first command runs, without the comment at the head.
+#[test]
+fn the_first_is_that_of_the_readme() {
+    let readme = include_str!("../../README.md");
+    let listing = |language: &str| {
+        let (_, after) = readme.split_once(&format!("```{language}\n")).unwrap();
+        code(after.split_once("```").unwrap().0)
+    };
+    for (language, extension) in [("rust", "rs"), ("python", "py")] {
+        let program = fs::read_to_string(&sources(extension)["event"]).unwrap();
+        let (_, below_the_head) = program.split_once('\n').unwrap();
+        assert_eq!(listing(language), code(below_the_head));
+    }
+}
+
+/// The lines of a program: how many are left empty between them is a matter of taste.
+fn code(program: &str) -> Vec<&str> {
+    program.lines().filter(|line| !line.is_empty()).collect()
+}
+
 /// A thread that is blocked in a read of stdin, which stays open, delays the exit by nothing.
 #[test]
 fn the_repl_quits_while_its_stdin_is_open() {
