@@ -6,6 +6,8 @@ use crate::event_loop::DeadlockReport;
 
 /// What a coroutine comes to: it returns a value, or it raises an [`Error`].
 ///
+/// In place of Python's `return` and `raise`. An application's functions may have an error of their own as `E`.
+///
 /// # Examples
 /// ```
 /// use soloop::{Error, Result, sleep};

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// The tasks that can never run again, and what the code of each waits for.
 ///
-/// asyncio has no counterpart, and hangs. [`run`](crate::run) makes one when nothing is ready, no timer is set and nobody is left who could wake a task from
-/// outside, and returns it in [`Error::Deadlock`](crate::Error::Deadlock). Prints a line for each task.
+/// asyncio has no counterpart, and hangs. [`run`](crate::run) makes one when nothing is ready, no timer is set and nobody is left
+/// who could wake a task from outside, and returns it in [`Error::Deadlock`](crate::Error::Deadlock). Prints a line for each task.
 ///
 /// # Examples
 /// ```

@@ -108,7 +108,8 @@ impl EventLoop {
     /// Runs exactly one turn: what other threads have woken and the timers that are due go behind what is ready, and all of
     /// that runs, but nothing that it queues. Never parks. Returns how things stand then.
     ///
-    /// The counterpart of `loop._run_once`, which asyncio keeps to itself. On the virtual clock a turn that finds nothing ready begins with the jump to the next deadline.
+    /// The counterpart of `loop._run_once`, which asyncio keeps to itself. On the virtual clock a turn that finds nothing ready
+    /// begins with the jump to the next deadline.
     ///
     /// # Panics
     /// If a loop is running on this thread already. A panic in a task unwinds through here, after every other task was dropped.
@@ -564,7 +565,8 @@ impl LocalSpawn for Spawner {
 
 /// A handle to a task that may go to other threads, to cancel it from there: [`TaskHandle::remote`].
 ///
-/// The counterpart of `loop.call_soon_threadsafe(task.cancel)`, kept for later. As long as one exists, its task can be reached from outside, and so is not deadlocked.
+/// The counterpart of `loop.call_soon_threadsafe(task.cancel)`, kept for later. As long as one exists, its task can be reached from
+/// outside, and so is not deadlocked.
 ///
 /// # Examples
 /// ```

@@ -143,8 +143,8 @@ pub fn time() -> Duration {
 /// An event loop: tasks, what is ready of them, and timers.
 ///
 /// The counterpart of asyncio's event loop and `asyncio.Runner`. Most programs want [`run`]; make a loop by hand for a clock
-/// that stands still, for an exception handler, or to run several mains one after the other. What a host needs that has the thread
-/// itself, from [`turn`](Self::turn) to [`drive`](Self::drive), is not in asyncio.
+/// that stands still, for an exception handler, or to run several mains one after the other. What is here for a host that has the
+/// thread itself, from [`with_clock`](Self::with_clock) to [`spawner`](Self::spawner), asyncio does not offer.
 ///
 /// # Dropping
 /// Tasks that are left are dropped with the loop.
