@@ -227,10 +227,10 @@ impl Cells {
     }
 
     /// A barrier that is simpler than the peer's own, to show what that costs.
-    pub fn unchained_barrier<H: Host, B: Barrier>(&mut self) -> &mut Self {
+    pub fn doorless_barrier<H: Host, B: Barrier>(&mut self) -> &mut Self {
         use workloads::*;
         self.add(
-            &BARRIER_UNCHAINED,
+            &BARRIER_DOORLESS,
             barrier::<H, B, ()>,
             barrier::<H, B, Turns>,
         )

@@ -58,7 +58,7 @@ pub const WORKLOADS: &[&Workload] = &[
     &SEMAPHORE,
     &CONDITION_QUEUE,
     &BARRIER,
-    &BARRIER_UNCHAINED,
+    &BARRIER_DOORLESS,
     &SLEEPS_100K,
     &SLEEPS_1M,
     &SLEEPS_REAL,
@@ -372,11 +372,11 @@ const PARTIES: Workload = Workload {
     in_order: around,
 };
 pub static BARRIER: Workload = PARTIES;
-/// What asyncio's own barrier costs, the difference of the two rows: there a party takes its condition's lock, to come and to go, and
-/// waits once more if it comes again before the last has left.
-pub static BARRIER_UNCHAINED: Workload = Workload {
-    id: "barrier-unchained",
-    title: "the same, without asyncio's chain through a lock",
+/// What asyncio's own barrier costs, the difference of the two rows: there a party that comes again before the last has left waits
+/// outside until then, and once more inside.
+pub static BARRIER_DOORLESS: Workload = Workload {
+    id: "barrier-doorless",
+    title: "the same, without the wait outside while it drains",
     ..PARTIES
 };
 

@@ -291,15 +291,26 @@ impl State {
         index
     }
 
+    /// Whether somebody may come in and is not the last.
+    fn lacks_many(&self) -> bool {
+        self.phase.get() == Phase::Filling && self.count.get() + 1 < self.parties
+    }
+
     /// A task is no longer counted. The last to leave lets those in who wait outside.
+    #[inline]
     fn go_out(&self) {
         self.count.set(self.count.get() - 1);
         if self.count.get() == 0 {
-            self.turn(match self.phase.get() {
-                Phase::Resetting | Phase::Draining => Phase::Filling,
-                phase => phase,
-            });
+            self.open();
         }
+    }
+
+    #[inline(never)]
+    fn open(&self) {
+        self.turn(match self.phase.get() {
+            Phase::Resetting | Phase::Draining => Phase::Filling,
+            phase => phase,
+        });
     }
 
     /// Begins another phase, and has all who wait look at it.
@@ -379,21 +390,30 @@ impl Crossing {
 impl Future for Crossing {
     type Output = Result<usize>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         let this = &mut *self;
-        let State { waiters, phase, .. } = &*this.barrier;
+        let barrier = &*this.barrier;
+        let State { waiters, phase, .. } = barrier;
         if let Some(waiter) = &mut this.waiter {
+            if let (Stage::Outside, true) = (this.stage, barrier.lacks_many()) {
+                // What most do who were outside: come in, and wait again.
+                if waiters.wait_again(*waiter, cx) {
+                    this.stage = Stage::Inside(barrier.come_in());
+                    return Poll::Pending;
+                }
+            }
             match ready!(waiters.poll(waiter, cx)) {
                 Settled::Woken | Settled::WokenObserved => this.waiter = None,
                 settled => return this.fail_to_wait(settled),
             }
         }
         if let (Stage::Outside, Phase::Filling) = (this.stage, phase.get()) {
-            let index = this.barrier.come_in();
+            let index = barrier.come_in();
             this.stage = Stage::Inside(index);
-            if index + 1 == this.barrier.parties {
+            if index + 1 == barrier.parties {
                 // All are here. Whatever a waker may do to the barrier now, this one has passed.
-                this.barrier.turn(Phase::Draining);
+                barrier.turn(Phase::Draining);
                 return this.pass(index);
             }
         }
@@ -404,7 +424,7 @@ impl Future for Crossing {
                 match this.waiter {
                     Some(_) => Poll::Pending,
                     None => {
-                        let refusal = waiters.refusal(&Inner(&this.barrier));
+                        let refusal = waiters.refusal(&Inner(barrier));
                         this.fail(refusal)
                     }
                 }

@@ -239,6 +239,16 @@ impl Queue {
         Poll::Ready(settled)
     }
 
+    /// Has a waiter that was woken wait again, at the end of a queue in which only those stand who are pending, if it leaves and joins
+    /// as most do. Says whether it did.
+    #[inline]
+    pub(crate) fn wait_again(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> bool {
+        debug_assert!(!self.keeps_place, "a woken one has left its place");
+        let known = self.home.get().expect("it was entered");
+        let home = &known.home;
+        home.here.is_plain(cx.waker()) && home.open_quietly(|state| state.wait_again(known, waiter))
+    }
+
     /// Takes a waiter out of the queue before its time. Says whether it had been woken.
     pub(crate) fn leave(&self, waiter: WaiterKey) -> bool {
         let known = self.home.get().expect("it was entered");
@@ -408,6 +418,23 @@ impl State {
         let own = self.enter_by_own(home, keeps_place)?;
         self.here.inside.set(true);
         Some(own)
+    }
+
+    /// Joins a queue again with the running task's own waiter, if that was woken there and there is no more to it. Says whether it
+    /// did.
+    #[inline]
+    fn wait_again(&mut self, home: &Home, waiter: WaiterKey) -> bool {
+        let Some(task) = self.here.task.get().filter(|_| self.here.is_calm()) else {
+            return false;
+        };
+        let slot = &mut self.tasks[task.index()];
+        if waiter != WaiterKey::own(task) || slot.take_woken(waiter).is_none() {
+            return false;
+        }
+        let previous = home.list.last.replace(Some(waiter));
+        slot.enter(waiter, home.kind(previous, false));
+        self.set_next(&home.list, previous, Some(waiter));
+        true
     }
 
     /// Joins a queue with another waiter, unless no task of this loop is running.

@@ -25,7 +25,7 @@ pub fn cells(cells: &mut Cells) {
         .semaphore::<Soloop, ::soloop::Semaphore>()
         .condition::<Soloop, ::soloop::Condition>()
         .barrier::<Soloop, ::soloop::Barrier>()
-        .unchained_barrier::<Soloop, Rc<Unchained>>()
+        .doorless_barrier::<Soloop, Rc<Doorless>>()
         .virtual_timers::<SoloopVirtual>()
         .real_timers::<Soloop>()
         .timeouts::<Soloop>()
@@ -169,15 +169,15 @@ impl Barrier for ::soloop::Barrier {
 
 /// A barrier without reset, abort and a place to wait for those who come too early, as unsend and asyncband have it: the parties are
 /// counted, and all woken at once.
-pub struct Unchained {
+pub struct Doorless {
     parties: usize,
     arrived: Cell<usize>,
     all_here: ::soloop::Event,
 }
 
-impl Barrier for Rc<Unchained> {
+impl Barrier for Rc<Doorless> {
     fn new(parties: usize) -> Self {
-        Rc::new(Unchained {
+        Rc::new(Doorless {
             parties,
             arrived: Cell::new(0),
             all_here: ::soloop::Event::new(),
