@@ -408,31 +408,33 @@ impl Future for Crossing {
                 settled => return this.fail_to_wait(settled),
             }
         }
-        if let (Stage::Outside, Phase::Filling) = (this.stage, phase.get()) {
-            let index = barrier.come_in();
-            this.stage = Stage::Inside(index);
-            if index + 1 == barrier.parties {
-                // All are here. Whatever a waker may do to the barrier now, this one has passed.
-                barrier.turn(Phase::Draining);
-                return this.pass(index);
-            }
-        }
-        match (this.stage, phase.get()) {
-            (Stage::Outside, Phase::Draining | Phase::Resetting)
-            | (Stage::Inside(_), Phase::Filling) => {
-                this.waiter = waiters.enter(&this.barrier, cx);
-                match this.waiter {
-                    Some(_) => Poll::Pending,
-                    None => {
-                        let refusal = waiters.refusal(&Inner(barrier));
-                        this.fail(refusal)
+        match this.stage {
+            Stage::Inside(index) => match phase.get() {
+                Phase::Filling => {}
+                Phase::Draining => return this.pass(index),
+                Phase::Resetting | Phase::Broken => {
+                    return this.fail(Error::broken_barrier(BARRIER_BROKE));
+                }
+            },
+            Stage::Outside => match phase.get() {
+                Phase::Filling => {
+                    let index = barrier.come_in();
+                    this.stage = Stage::Inside(index);
+                    if index + 1 == barrier.parties {
+                        // All are here. Whatever a waker may do to the barrier now, this one has passed.
+                        barrier.turn(Phase::Draining);
+                        return this.pass(index);
                     }
                 }
-            }
-            (Stage::Inside(index), Phase::Draining) => this.pass(index),
-            (Stage::Inside(_), _) => this.fail(Error::broken_barrier(BARRIER_BROKE)),
-            (Stage::Outside, _) => this.fail(Error::broken_barrier(BARRIER_ABORTED)),
-            (Stage::Over, _) => panic!("{AGAIN}"),
+                Phase::Draining | Phase::Resetting => {}
+                Phase::Broken => return this.fail(Error::broken_barrier(BARRIER_ABORTED)),
+            },
+            Stage::Over => panic!("{AGAIN}"),
+        }
+        this.waiter = waiters.enter(&this.barrier, cx);
+        match this.waiter {
+            Some(_) => Poll::Pending,
+            None => this.fail(waiters.refusal(&Inner(barrier))),
         }
     }
 }
