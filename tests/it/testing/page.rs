@@ -66,5 +66,5 @@ fn shows_the_witness_as_it_prints() {
         .and_then(|rest| rest.split("\n```").next());
     assert_eq!(report.failure.unwrap().to_string(), shown.unwrap());
     assert_eq!(report.runs, 9);
-    assert!(PAGE.contains("panics at the ninth"));
+    assert!(PAGE.contains("panics in the ninth run"));
 }
