@@ -300,7 +300,9 @@ impl State {
             next = self.older(waiter);
         }
         while let Some(waiter) = eldest_first.pop() {
-            self.move_to(waiter, self.other(waiter).task, outer);
+            // One whose task has ended is nobody's, until it is polled again.
+            let task = self.other(waiter).task;
+            self.move_to(waiter, task, outer.filter(|_| task.is_some()));
         }
     }
 

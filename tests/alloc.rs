@@ -440,6 +440,21 @@ mod a_steady_state_keeps_nothing {
         assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
     }
 
+    /// The timer of the first is found by its timeout when it has struck, that of the second before.
+    #[test]
+    fn of_timeouts_that_strike_and_are_polled_again_before_or_not() {
+        let grown = measured_in_a_steady_state(|event_loop| {
+            tasks(event_loop, 1, async || {
+                let never = Event::new();
+                assert!(wait_for(never.wait(), MS).await.is_err());
+                let both = async { futures::join!(never.wait(), a_turn()).0 };
+                assert!(wait_for(both, MS).await.is_err());
+                Ok(())
+            });
+        });
+        assert_eq!((grown.count_current, grown.bytes_current), (0, 0));
+    }
+
     /// Such a timeout has a waiter of its own, and no time to come back to it.
     #[test]
     fn of_timeouts_that_are_ready_at_once_with_something_begun_inside() {

@@ -28,6 +28,7 @@ mod scene;
 mod size;
 mod testing;
 mod threads;
+mod timeouts;
 mod trace;
 mod tree;
 mod turns;

@@ -635,6 +635,42 @@ mod around_a_yield {
         assert_eq!(noted(), "t0 t1 wait_for TimeoutError");
     }
 
+    /// Nor is it later if what comes after the yield is a wait.
+    #[test]
+    fn time_that_a_step_takes_before_a_wait_is_seen_in_the_turn_of_the_wait() {
+        let takes_its_time = async {
+            thread::sleep(Duration::from_millis(2));
+            turns(1).await?;
+            Event::new().wait().await
+        };
+        let main = async {
+            drop(create_task(ticks(5)));
+            let waits = wait_for(takes_its_time, Duration::from_millis(1));
+            tell("wait_for", waits).await
+        };
+        assert!(EventLoop::new().run(main).is_ok());
+        assert_eq!(noted(), "t0 t1 wait_for TimeoutError t2");
+    }
+
+    /// Then it has a timer from the beginning, and strikes though nobody polls it again.
+    #[test]
+    fn that_something_waits_beside_it_is_told_in_time() {
+        let trace = trace_of(async {
+            let event = Event::new();
+            let both = async {
+                let (waited, yielded) = join!(event.wait(), turns(1));
+                waited.and(yielded)
+            };
+            let mut limited = pin!(wait_for(both, secs(1)));
+            start(&mut limited).await;
+            nap(2).await?;
+            event.set();
+            tell("wait_for", limited).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "wait_for TimeoutError 0 then ok");
+    }
+
     #[test]
     fn two_timeouts_one_in_the_other_are_two() {
         let trace = trace_of(async {
@@ -819,6 +855,38 @@ mod wandering {
             nothing_is_left().await
         });
         assert_eq!(trace, "1 0 wait_for TimeoutError 0 0 then ok");
+    }
+
+    /// What an ended task has left inside another timeout is nobody's: no task can take back what was asked of it.
+    #[test]
+    fn and_struck_is_a_timeout_though_it_was_handed_out_of_one_that_is_dropped() {
+        let trace = trace_of(async {
+            let slot = Rc::new(RefCell::new(None));
+            let given = slot.clone();
+            let inside = async move {
+                let mut inner = wait_for(Event::new().wait(), secs(1)).boxed_local();
+                start(&mut inner).await;
+                given.replace(Some(inner));
+                nap(9).await
+            };
+            let mut outer = create_task(async {
+                let mut outer = wait_for(inside, secs(9)).boxed_local();
+                start(&mut outer).await;
+                Ok(outer)
+            })
+            .await?;
+            let around = async {
+                nap(2).await?;
+                start(&mut outer).await;
+                drop(outer);
+                me().cancel();
+                me().uncancel();
+                tell("inner", slot.take().expect("it was begun")).await
+            };
+            tell("around", wait_for(around, secs(99))).await?;
+            nothing_is_left().await
+        });
+        assert_eq!(trace, "inner TimeoutError around ok 0 then ok");
     }
 
     /// The first task lives on, and must not notice.

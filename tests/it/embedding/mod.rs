@@ -16,6 +16,7 @@ use soloop::{
 use std::{
     cell::{Cell, RefCell},
     future::pending,
+    pin::pin,
     rc::Rc,
     thread,
     time::Duration,
@@ -340,6 +341,25 @@ mod with_clock {
         guest.create_task(async { Ok(soloop::time()) });
         assert!(matches!(guest.run_until_stalled(9), Turn::Empty));
         assert!(result_of(task).is_ok());
+    }
+
+    /// Not when turns follow in a row either.
+    #[test]
+    fn the_clock_may_call_the_crate_between_two_turns_of_a_run() {
+        let event = Event::new();
+        let set = event.clone();
+        let mut host = EventLoop::with_clock(move || {
+            set.set();
+            Duration::ZERO
+        });
+        let ran = host.run(async {
+            let mut alarm = pin!(nap(1));
+            start(&mut alarm).await;
+            event.clear();
+            turns(2).await?;
+            event.wait().await
+        });
+        assert!(ran.is_ok());
     }
 }
 

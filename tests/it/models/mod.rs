@@ -100,7 +100,7 @@ fn script<W: Copy + Debug + 'static, C: Clone + Debug + 'static>(
     prop::collection::vec(step, 1..40)
 }
 
-fn config(cases: u32) -> ProptestConfig {
+pub(crate) fn config(cases: u32) -> ProptestConfig {
     let mut config = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_none() {
         config.cases = cases;
