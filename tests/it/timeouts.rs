@@ -19,13 +19,13 @@ use soloop::{
 };
 use std::{
     cell::RefCell,
-    future::{Future, pending, poll_fn},
+    future::{pending, poll_fn},
     mem,
     rc::Rc,
     task::{Context, Poll},
 };
 
-/// What a task does. No bare yield: see `wait_for::around_a_yield`.
+/// What a task does. No bare yield: a timeout around nothing else that is polled once has a timer only under a recorder.
 #[derive(Debug, Clone)]
 enum Act {
     Nap(u64),
