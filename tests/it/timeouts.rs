@@ -274,7 +274,7 @@ fn trace_of(program: &[Vec<Act>], way: Way) -> String {
 }
 
 proptest! {
-    #![proptest_config(config(400))]
+    #![proptest_config(config(250))]
 
     #[test]
     fn are_the_same_where_others_look_on(program in prop::collection::vec(prop::collection::vec(act(), 1..5), 1..4)) {
