@@ -104,7 +104,7 @@ impl State {
             return None;
         }
         let timer = timer(self, own);
-        self.here.forget_scope();
+        self.here.leave_inside();
         self.slot_mut(task).flags.set(LIMITED);
         *at_index(&mut self.limits, task.index()) = Some(timer);
         Some(timer)

@@ -173,6 +173,14 @@ impl Here {
         self.inside.get() && self.undrawn.get() == 1
     }
 
+    /// Leaves that `wait_for`: there is no other that is not drawn.
+    #[inline]
+    pub(crate) fn leave_inside(&self) {
+        debug_assert!(self.waits_inside());
+        self.undrawn.set(0);
+        self.inside.set(false);
+    }
+
     /// Takes the number of a timer, which is its place among equal deadlines.
     #[inline]
     pub(crate) fn number_timer(&self) -> u64 {

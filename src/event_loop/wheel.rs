@@ -53,6 +53,15 @@ struct Timer<P> {
     next: Option<TimerKey>,
 }
 
+/// A timer that has no level yet.
+// In this order, so that a deadline is written where it is to be, and not moved there in pieces.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+struct New {
+    deadline: Deadline,
+    key: TimerKey,
+}
+
 /// Where a timer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Place(u32);
@@ -141,7 +150,7 @@ impl Marks {
 pub(crate) struct Wheel<P> {
     timers: Arena<Timer<P>>,
     /// The timers that have no level yet.
-    new: Vec<(TimerKey, Deadline)>,
+    new: Vec<New>,
     /// How many of them, the first ones, have been looked at: their deadlines are known.
     known: usize,
     /// That of the clock which the deadlines are by.
@@ -309,7 +318,7 @@ impl<P: Copy> Wheel<P> {
 
     #[inline(always)]
     fn push_new(&mut self, key: TimerKey, deadline: Deadline, number: u64) {
-        self.new.push((key, deadline));
+        self.new.push(New { deadline, key });
         self.occupied |= NEW;
         if deadline.delay() < self.bound.delay || number < self.bound.number {
             self.tighten(deadline, number);
@@ -356,7 +365,7 @@ impl<P: Copy> Wheel<P> {
     /// Cancels a timer if it is the newest of all, and no turn has begun since it came. Says whether it did.
     #[inline]
     pub(crate) fn take_newest(&mut self, key: TimerKey) -> bool {
-        let is_newest = self.new.last().is_some_and(|&(newest, _)| newest == key);
+        let is_newest = self.new.last().is_some_and(|newest| newest.key == key);
         if !is_newest
             || self.known == self.new.len()
             || !self.timers.free_within_capacity(key.index())
@@ -431,7 +440,7 @@ impl<P: Copy> Wheel<P> {
     fn move_new(&mut self, from: usize, to: usize) {
         if from != to {
             self.new[to] = self.new[from];
-            self.timers[self.new[to].0.index()].place = Place::new(to);
+            self.timers[self.new[to].key.index()].place = Place::new(to);
         }
     }
 
@@ -444,7 +453,7 @@ impl<P: Copy> Wheel<P> {
     pub(crate) fn deadline(&self, key: TimerKey) -> Duration {
         let timer = &self.timers[key.index()];
         match (timer.place.index(), timer.deadline) {
-            (Some(index), _) => self.new[index].1.time(self.origin),
+            (Some(index), _) => self.new[index].deadline.time(self.origin),
             (None, u64::MAX) => self.far_deadlines[&key],
             (None, deadline) => Duration::from_nanos(deadline),
         }
@@ -703,7 +712,7 @@ impl<P: Copy> Wheel<P> {
         if self.occupied == NEW && self.known == 0 {
             self.earliest = u64::MAX;
         }
-        for &(key, deadline) in &self.new[self.known..] {
+        for &New { deadline, key } in &self.new[self.known..] {
             let at = instant(deadline.time(self.origin));
             self.timers[key.index()].deadline = at;
             self.earliest = self.earliest.min(at);
@@ -731,7 +740,7 @@ impl<P: Copy> Wheel<P> {
         self.occupied &= !NEW;
         self.known = 0;
         let mut new = mem::take(&mut self.new);
-        for (key, deadline) in new.drain(..) {
+        for New { deadline, key } in new.drain(..) {
             match self.timers[key.index()].deadline {
                 u64::MAX => self.place_far(key, deadline.time(self.origin)),
                 at => self.place_in_order(key, at),
