@@ -362,7 +362,7 @@ impl<P: Copy> Wheel<P> {
         TimerKey::new(self.timers.insert(timer))
     }
 
-    /// Cancels a timer if it is the newest of all, and no turn has begun since it came. Says whether it did.
+    /// Cancels a timer if it is the newest of all, and nobody has looked at it since it came. Says whether it did.
     #[inline]
     pub(crate) fn take_newest(&mut self, key: TimerKey) -> bool {
         let is_newest = self.new.last().is_some_and(|newest| newest.key == key);
