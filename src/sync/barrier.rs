@@ -149,7 +149,7 @@ impl Barrier {
     /// None: it never waits.
     ///
     /// # Cancellation
-    /// None either, for the same reason.
+    /// None arrives here, for the same reason.
     ///
     /// # Dropping
     /// If it was not polled, nothing has changed.
@@ -171,7 +171,7 @@ impl Barrier {
     pub fn reset(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         let barrier = Rc::clone(&self.0);
         async move {
-            barrier.turn(if barrier.count.get() > 0 {
+            barrier.begin_phase(if barrier.count.get() > 0 {
                 Phase::Resetting
             } else {
                 Phase::Filling
@@ -188,7 +188,7 @@ impl Barrier {
     /// None: it never waits.
     ///
     /// # Cancellation
-    /// None either, for the same reason.
+    /// None arrives here, for the same reason.
     ///
     /// # Dropping
     /// If it was not polled, nothing has changed.
@@ -208,7 +208,7 @@ impl Barrier {
     pub fn abort(&self) -> impl Future<Output = Result<()>> + 'static + use<> {
         let barrier = Rc::clone(&self.0);
         async move {
-            barrier.turn(Phase::Broken);
+            barrier.begin_phase(Phase::Broken);
             Ok(())
         }
     }
@@ -296,25 +296,26 @@ impl State {
         self.phase.get() == Phase::Filling && self.count.get() + 1 < self.parties
     }
 
-    /// A task is no longer counted. The last to leave lets those in who wait outside.
+    /// A task is no longer counted.
     #[inline]
     fn go_out(&self) {
         self.count.set(self.count.get() - 1);
         if self.count.get() == 0 {
-            self.open();
+            self.let_in();
         }
     }
 
+    /// The last has left, and those may come in who wait outside.
     #[inline(never)]
-    fn open(&self) {
-        self.turn(match self.phase.get() {
+    fn let_in(&self) {
+        self.begin_phase(match self.phase.get() {
             Phase::Resetting | Phase::Draining => Phase::Filling,
             phase => phase,
         });
     }
 
-    /// Begins another phase, and has all who wait look at it.
-    fn turn(&self, phase: Phase) {
+    /// Begins a phase, and has all who wait look what it is.
+    fn begin_phase(&self, phase: Phase) {
         self.phase.set(phase);
         self.waiters.wake(usize::MAX);
     }
@@ -422,7 +423,7 @@ impl Future for Crossing {
                     this.stage = Stage::Inside(index);
                     if index + 1 == barrier.parties {
                         // All are here. Whatever a waker may do to the barrier now, this one has passed.
-                        barrier.turn(Phase::Draining);
+                        barrier.begin_phase(Phase::Draining);
                         return this.pass(index);
                     }
                 }
