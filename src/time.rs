@@ -725,13 +725,20 @@ impl Boundary {
     }
 
     /// Leaves and closes the scope at once.
+    #[inline]
     fn end(&mut self, home: &Loop) -> bool {
-        if !matches!(self.drawn, Drawn::Scope(_)) && home.here.forget_scope() {
-            if let Drawn::Limited(timer) = self.drawn {
-                home.open_quietly(|state| state.wheel.cancel(timer));
+        match self.drawn {
+            Drawn::No if home.here.forget_scope() => false,
+            Drawn::Limited(timer) if home.here.forget_scope() => {
+                home.cancel_timer(timer);
+                false
             }
-            return false;
+            _ => self.end_drawn(home),
         }
+    }
+
+    #[inline(never)]
+    fn end_drawn(&mut self, home: &Loop) -> bool {
         home.open(|state| {
             let scope = self.draw(state);
             state.leave_scope(scope, false);
@@ -893,6 +900,11 @@ impl<F: Future> Future for WrapFuture<F> {
 }
 
 impl Loop {
+    #[inline(never)]
+    fn cancel_timer(&self, timer: TimerKey) {
+        self.open_quietly(|state| state.wheel.cancel(timer));
+    }
+
     /// A waiter that nothing but a cancel can end.
     fn wait_for_cancel(self: Rc<Self>, cx: &mut Context<'_>) -> Option<Waiting> {
         let (waiter, keeps_waker) = self.open(|state| {
