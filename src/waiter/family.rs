@@ -14,13 +14,23 @@ impl State {
     /// Takes a task's own waiter from among its waiters, if there are others, or if it has survived the task.
     #[inline(never)]
     pub(super) fn disown_own(&mut self, task: TaskKey) {
-        let key = WaiterKey::own(task);
-        match self.second(task) {
-            Some(second) => self.other_mut(second).older = None,
-            None => self.slot_mut(task).youngest = None,
-        }
-        debug_assert!(self.slot(task).youngest != Some(key));
+        self.put_in_place_of_own(task, None);
+        debug_assert!(self.slot(task).youngest != Some(WaiterKey::own(task)));
         self.free_if_unused(task);
+    }
+
+    /// Makes another the eldest of a task's waiters, in place of its own, or nobody. Returns the next younger one.
+    fn put_in_place_of_own(
+        &mut self,
+        task: TaskKey,
+        eldest: Option<WaiterKey>,
+    ) -> Option<WaiterKey> {
+        let second = self.second(task);
+        match second {
+            Some(second) => self.other_mut(second).older = eldest,
+            None => self.slot_mut(task).youngest = eldest,
+        }
+        second
     }
 
     /// The eldest of a task's waiters after its own.
@@ -43,11 +53,7 @@ impl State {
         let slot = self.slot(task);
         let (waiter, done) = (slot.own, slot.flags.has(DONE));
         let key = self.next_other();
-        let younger = self.second(task);
-        match younger {
-            Some(younger) => self.other_mut(younger).older = Some(key),
-            None => self.slot_mut(task).youngest = (!done).then_some(key),
-        }
+        let younger = self.put_in_place_of_own(task, (!done).then_some(key));
         self.others.insert(Other {
             waiter,
             task: (!done).then_some(task),
@@ -139,11 +145,7 @@ impl State {
     /// Has a `wait_for` in which a task's own waiter stands drawn, as the eldest of the task's waiters.
     pub(crate) fn draw_limit(&mut self, task: TaskKey) -> WaiterKey {
         let key = self.next_other();
-        let younger = self.second(task);
-        match younger {
-            Some(younger) => self.other_mut(younger).older = Some(key),
-            None => self.slot_mut(task).youngest = Some(key),
-        }
+        let younger = self.put_in_place_of_own(task, Some(key));
         let slot = self.slot_mut(task);
         slot.flags.clear(LIMITED);
         // It was polled when its waiter was.
