@@ -11,7 +11,7 @@ use crate::{
     error::{Error, OTHER_LOOP},
     event_loop::{
         Loop, journal,
-        key::{Lodging, QueueKey, WaiterKey},
+        key::{Lodging, QueueKey, TaskKey, WaiterKey},
         state::State,
     },
     task::TRACED,
@@ -397,15 +397,20 @@ impl State {
     #[inline(always)]
     fn enter_by_own(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
         let task = self.here.task.get()?;
-        let slot = &mut self.tasks[task.index()];
-        if slot.youngest.is_some() {
-            return None;
+        match self.tasks[task.index()].youngest {
+            None => Some(self.put_own_last(home, keeps_place, task)),
+            Some(_) => None,
         }
+    }
+
+    /// Puts a task's own waiter, which is free, at the end of a queue.
+    #[inline(always)]
+    fn put_own_last(&mut self, home: &Home, keeps_place: bool, task: TaskKey) -> WaiterKey {
         let key = WaiterKey::own(task);
         let previous = home.list.last.replace(Some(key));
-        slot.enter(key, home.kind(previous, keeps_place));
+        self.tasks[task.index()].enter(key, home.kind(previous, keeps_place));
         self.set_next(&home.list, previous, Some(key));
-        Some(key)
+        key
     }
 
     /// The same in a `wait_for` that is not drawn.
@@ -427,14 +432,12 @@ impl State {
         let Some(task) = self.here.task.get().filter(|_| self.here.is_calm()) else {
             return false;
         };
-        let slot = &mut self.tasks[task.index()];
-        if waiter != WaiterKey::own(task) || slot.take_woken(waiter).is_none() {
-            return false;
+        let was_woken =
+            waiter == WaiterKey::own(task) && self.tasks[task.index()].take_woken(waiter).is_some();
+        if was_woken {
+            self.put_own_last(home, false, task);
         }
-        let previous = home.list.last.replace(Some(waiter));
-        slot.enter(waiter, home.kind(previous, false));
-        self.set_next(&home.list, previous, Some(waiter));
-        true
+        was_woken
     }
 
     /// Joins a queue with another waiter, unless no task of this loop is running.
