@@ -715,12 +715,9 @@ impl Boundary {
 
     /// Closes the scope. Says whether its time was over, and nobody else asked for a cancel meanwhile.
     fn close(&mut self, home: &Loop) -> bool {
-        if let Drawn::No = self.drawn {
-            return false;
-        }
-        home.open(|state| match self.find_scope(state) {
-            Some(scope) => state.close_scope(scope, self.others_before, self.is_over()),
-            None => false,
+        home.open(|state| {
+            self.find_scope(state)
+                .is_some_and(|scope| state.close_scope(scope, self.others_before, self.is_over()))
         })
     }
 

@@ -397,12 +397,11 @@ impl Future for Crossing {
         let barrier = &*this.barrier;
         let State { waiters, phase, .. } = barrier;
         if let Some(waiter) = &mut this.waiter {
-            if let (Stage::Outside, true) = (this.stage, barrier.lacks_many()) {
-                // What most do who were outside: come in, and wait again.
-                if waiters.wait_again(*waiter, cx) {
-                    this.stage = Stage::Inside(barrier.come_in());
-                    return Poll::Pending;
-                }
+            // What most do who were outside: come in, and wait again.
+            let may_come_in = matches!(this.stage, Stage::Outside) && barrier.lacks_many();
+            if may_come_in && waiters.wait_again(*waiter, cx) {
+                this.stage = Stage::Inside(barrier.come_in());
+                return Poll::Pending;
             }
             match ready!(waiters.poll(waiter, cx)) {
                 Settled::Woken | Settled::WokenObserved => this.waiter = None,
