@@ -317,7 +317,7 @@ impl State {
     /// Begins a phase, and has all who wait look what it is.
     fn begin_phase(&self, phase: Phase) {
         self.phase.set(phase);
-        self.waiters.wake(usize::MAX);
+        self.waiters.wake_all();
     }
 }
 
@@ -326,17 +326,44 @@ impl State {
 struct Crossing {
     barrier: Rc<State>,
     stage: Stage,
-    /// While it waits.
-    waiter: Option<WaiterKey>,
 }
 
 #[derive(Clone, Copy)]
 enum Stage {
     /// `_block`: nobody comes in while the barrier drains or resets.
     Outside,
+    WaitsOutside(WaiterKey),
     /// `_wait`: is counted, at this position.
     Inside(usize),
+    WaitsInside(usize, WaiterKey),
     Over,
+}
+
+impl Stage {
+    /// Where it stands, with its waiter there if it waits.
+    fn waiter(&mut self) -> Option<&mut WaiterKey> {
+        match self {
+            Self::WaitsOutside(waiter) | Self::WaitsInside(_, waiter) => Some(waiter),
+            Self::Outside | Self::Inside(_) | Self::Over => None,
+        }
+    }
+
+    /// Waits there.
+    fn wait(&mut self, waiter: WaiterKey) {
+        *self = match *self {
+            Self::Inside(index) => Self::WaitsInside(index, waiter),
+            _ => Self::WaitsOutside(waiter),
+        };
+    }
+
+    /// Waits no longer.
+    fn stop_waiting(&mut self) {
+        *self = match *self {
+            Self::WaitsOutside(_) => Self::Outside,
+            Self::WaitsInside(index, _) => Self::Inside(index),
+            stage => stage,
+        };
+    }
 }
 
 impl Crossing {
@@ -344,7 +371,6 @@ impl Crossing {
         Self {
             barrier: Rc::clone(barrier),
             stage: Stage::Outside,
-            waiter: None,
         }
     }
 
@@ -357,7 +383,8 @@ impl Crossing {
 
     /// Leaves, from wherever it has come to: what stands in a `finally`.
     fn leave(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
+        if let Some(&mut waiter) = self.stage.waiter() {
+            self.stage.stop_waiting();
             self.barrier.waiters.leave(waiter);
             self.notify_another();
         }
@@ -368,7 +395,7 @@ impl Crossing {
 
     /// It was woken, perhaps, and does not go on: as a condition does, it has another look in its place, for nothing.
     fn notify_another(&self) {
-        self.barrier.waiters.wake(1);
+        self.barrier.waiters.wake_first();
     }
 
     #[cold]
@@ -381,61 +408,84 @@ impl Crossing {
     #[cold]
     fn fail_to_wait(&mut self, settled: Settled) -> Poll<Result<usize>> {
         if settled.is_gone() {
-            self.waiter = None;
+            self.stage.stop_waiting();
             self.notify_another();
         }
         self.fail(settled.error())
+    }
+
+    #[inline(never)]
+    fn poll_slowly(&mut self, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+        let barrier = &*self.barrier;
+        if let Some(waiter) = self.stage.waiter() {
+            match ready!(barrier.waiters.poll(waiter, cx)) {
+                Settled::Woken | Settled::WokenObserved => self.stage.stop_waiting(),
+                settled => return self.fail_to_wait(settled),
+            }
+        }
+        match (self.stage, barrier.phase.get()) {
+            (Stage::Outside, Phase::Filling) => {
+                let index = barrier.come_in();
+                self.stage = Stage::Inside(index);
+                if index + 1 == barrier.parties {
+                    // All are here. Whatever a waker may do to the barrier now, this one has passed.
+                    barrier.begin_phase(Phase::Draining);
+                    return self.pass(index);
+                }
+            }
+            (Stage::Outside, Phase::Draining | Phase::Resetting) => {}
+            (Stage::Outside, Phase::Broken) => {
+                return self.fail(Error::broken_barrier(BARRIER_ABORTED));
+            }
+            (Stage::Inside(_), Phase::Filling) => {}
+            (Stage::Inside(index), Phase::Draining) => return self.pass(index),
+            (Stage::Inside(_), Phase::Resetting | Phase::Broken) => {
+                return self.fail(Error::broken_barrier(BARRIER_BROKE));
+            }
+            _ => panic!("{AGAIN}"),
+        }
+        match barrier.waiters.enter(&self.barrier, cx) {
+            Some(waiter) => {
+                self.stage.wait(waiter);
+                Poll::Pending
+            }
+            None => self.fail(barrier.waiters.refusal(&Inner(barrier))),
+        }
     }
 }
 
 impl Future for Crossing {
     type Output = Result<usize>;
 
+    // What most polls find where a barrier is used again and again comes first, and is no more than that, so as to be inlined.
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<usize>> {
         let this = &mut *self;
         let barrier = &*this.barrier;
-        let State { waiters, phase, .. } = barrier;
-        if let Some(waiter) = &mut this.waiter {
-            // What most do who were outside: come in, and wait again.
-            let may_come_in = matches!(this.stage, Stage::Outside) && barrier.lacks_many();
-            if may_come_in && waiters.wait_again(*waiter, cx) {
-                this.stage = Stage::Inside(barrier.come_in());
+        match this.stage {
+            // Who comes while the others leave waits outside,
+            Stage::Outside if barrier.phase.get() == Phase::Draining => {
+                if let Some(waiter) = barrier.waiters.enter_known(cx) {
+                    this.stage = Stage::WaitsOutside(waiter);
+                    return Poll::Pending;
+                }
+            }
+            // comes in then and waits again,
+            Stage::WaitsOutside(waiter)
+                if barrier.lacks_many() && barrier.waiters.wait_again(waiter, cx) =>
+            {
+                this.stage = Stage::WaitsInside(barrier.come_in(), waiter);
                 return Poll::Pending;
             }
-            match ready!(waiters.poll(waiter, cx)) {
-                Settled::Woken | Settled::WokenObserved => this.waiter = None,
-                settled => return this.fail_to_wait(settled),
+            // and passes once all are here.
+            Stage::WaitsInside(index, waiter)
+                if barrier.phase.get() == Phase::Draining && barrier.waiters.take_woken(waiter) =>
+            {
+                return this.pass(index);
             }
+            _ => {}
         }
-        match this.stage {
-            Stage::Inside(index) => match phase.get() {
-                Phase::Filling => {}
-                Phase::Draining => return this.pass(index),
-                Phase::Resetting | Phase::Broken => {
-                    return this.fail(Error::broken_barrier(BARRIER_BROKE));
-                }
-            },
-            Stage::Outside => match phase.get() {
-                Phase::Filling => {
-                    let index = barrier.come_in();
-                    this.stage = Stage::Inside(index);
-                    if index + 1 == barrier.parties {
-                        // All are here. Whatever a waker may do to the barrier now, this one has passed.
-                        barrier.begin_phase(Phase::Draining);
-                        return this.pass(index);
-                    }
-                }
-                Phase::Draining | Phase::Resetting => {}
-                Phase::Broken => return this.fail(Error::broken_barrier(BARRIER_ABORTED)),
-            },
-            Stage::Over => panic!("{AGAIN}"),
-        }
-        this.waiter = waiters.enter(&this.barrier, cx);
-        match this.waiter {
-            Some(_) => Poll::Pending,
-            None => this.fail(waiters.refusal(&Inner(barrier))),
-        }
+        this.poll_slowly(cx)
     }
 }
 

@@ -708,7 +708,7 @@ impl State {
 
     /// Whoever was notified, perhaps, and does not go on: another one is, in its place. At worst for nothing, which is allowed.
     fn notify_another(&self) {
-        self.waiters.wake(1);
+        self.waiters.wake_first();
     }
 }
 

@@ -107,7 +107,7 @@ impl Event {
     #[inline]
     pub fn set(&self) {
         if !self.0.value.replace(true) {
-            self.0.waiters.wake(usize::MAX);
+            self.0.waiters.wake_all();
         }
     }
 

@@ -367,7 +367,7 @@ impl State {
     /// Makes sure that the waiter at the head will wake up. A done one is on its way.
     #[inline]
     fn wake_up_first(&self) {
-        self.waiters.wake(1);
+        self.waiters.wake_first();
     }
 
     /// Releases for a condition to wait. The number belongs to the holding that comes back.

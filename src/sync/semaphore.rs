@@ -423,7 +423,7 @@ impl State {
     /// Wakes the first waiter that is not done, with a permit that is not among those left. Says whether there was one to be woken.
     #[inline]
     fn wake_with_permit(&self) -> bool {
-        self.waiters.wake(1) == 1
+        self.waiters.wake_first()
     }
 
     /// Lets those go who came while somebody stood in front, as many as there are permits.

@@ -174,13 +174,27 @@ impl Slot {
     /// Takes the task's own waiter out, if it was woken and has no other beside it, as most are, and no recorder looks on.
     #[inline]
     pub(crate) fn take_woken(&mut self, key: WaiterKey) -> Option<Waiter> {
-        let is_usual = self.own.wake == Wake::Woken
-            && self.youngest == Some(key)
-            && !self.flags.has(DONE.or(TRACED).or(LIMITED));
-        is_usual.then(|| {
+        self.is_woken(key).then(|| {
             self.youngest = None;
             self.own
         })
+    }
+
+    #[inline]
+    fn is_woken(&self, key: WaiterKey) -> bool {
+        self.own.wake == Wake::Woken
+            && self.youngest == Some(key)
+            && !self.flags.has(DONE.or(TRACED).or(LIMITED))
+    }
+
+    /// Has the task's own waiter, if it was taken out so, wait again in the same queue, behind another. Says whether it does.
+    #[inline]
+    pub(crate) fn wait_again(&mut self, key: WaiterKey, behind: Option<WaiterKey>) -> bool {
+        let waits = self.is_woken(key) && self.own.wait_again(behind);
+        if waits {
+            self.flags.set(POLLED);
+        }
+        waits
     }
 
     /// Whether this is the task's own waiter and has no other beside it or `wait_for` around it, and the task goes on.

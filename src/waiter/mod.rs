@@ -205,6 +205,17 @@ impl Waiter {
         self.wake == Wake::Pending
     }
 
+    /// Has it wait again in its queue, from which a wake has taken it, behind another. Says whether it stood in one.
+    #[inline]
+    pub(crate) fn wait_again(&mut self, behind: Option<WaiterKey>) -> bool {
+        let Kind::Queue { previous, next, .. } = &mut self.kind else {
+            return false;
+        };
+        (*previous, *next) = (behind, None);
+        self.wake = Wake::Pending;
+        true
+    }
+
     /// Wakes it where it stands in a queue, if it is pending. Returns who stands behind it.
     #[inline]
     fn wake(&mut self) -> Option<Option<WaiterKey>> {

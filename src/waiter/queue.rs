@@ -10,7 +10,7 @@ use super::{Kind, Settled, Wake};
 use crate::{
     error::{Error, OTHER_LOOP},
     event_loop::{
-        Loop, journal,
+        Handle, Loop, journal,
         key::{Lodging, QueueKey, TaskKey, WaiterKey},
         state::State,
     },
@@ -192,7 +192,7 @@ impl Queue {
 
     /// Joins the queue if it is bound to the loop that is running.
     #[inline]
-    fn enter_known(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
+    pub(crate) fn enter_known(&self, cx: &mut Context<'_>) -> Option<WaiterKey> {
         let known = self.home.get()?;
         let waiter = known.enter(self.keeps_place, cx)?;
         self.standing.set(self.standing.get() + ONE);
@@ -217,7 +217,7 @@ impl Queue {
     /// nothing else, comes first.
     #[inline(always)]
     pub(crate) fn poll(&self, waiter: &mut WaiterKey, cx: &mut Context<'_>) -> Poll<Settled> {
-        let known = self.home.get().expect("it was entered");
+        let known = self.known();
         if known.take_woken(*waiter) {
             self.standing.set(self.standing.get() - ONE);
             return Poll::Ready(Settled::Woken);
@@ -239,12 +239,30 @@ impl Queue {
         Poll::Ready(settled)
     }
 
-    /// Has a waiter that was woken wait again, at the end of a queue in which only those stand who are pending, if it leaves and joins
-    /// as most do. Says whether it did.
+    /// The loop, of a queue that somebody has entered.
+    #[inline]
+    fn known(&self) -> &Home {
+        self.home.get().expect("it was entered")
+    }
+
+    /// Takes out a waiter that was woken, in a queue in which only those stand who are pending, if that is all there is to it. Says
+    /// whether it did.
+    #[inline]
+    pub(crate) fn take_woken(&self, waiter: WaiterKey) -> bool {
+        debug_assert!(!self.keeps_place, "a woken one has left its place");
+        let home = &self.known().home;
+        let is_woken = home.open_quietly(|state| state.take_woken(waiter).is_some());
+        if is_woken {
+            self.standing.set(self.standing.get() - ONE);
+        }
+        is_woken
+    }
+
+    /// Has it wait again instead, at the end of the same queue.
     #[inline]
     pub(crate) fn wait_again(&self, waiter: WaiterKey, cx: &mut Context<'_>) -> bool {
         debug_assert!(!self.keeps_place, "a woken one has left its place");
-        let known = self.home.get().expect("it was entered");
+        let known = self.known();
         let home = &known.home;
         home.here.is_plain(cx.waker()) && home.open_quietly(|state| state.wait_again(known, waiter))
     }
@@ -283,22 +301,54 @@ impl Queue {
         }
     }
 
-    /// Wakes the first `n` that are pending. In `Lock`'s queue, none behind one that is done. Returns how many.
+    /// Wakes the first that is pending; in `Lock`'s queue, none behind one that is done. Says whether it did.
     #[inline]
-    pub(crate) fn wake(&self, n: usize) -> usize {
-        match self.home.get() {
-            // Most of the time nobody stands there, though some may be on their way.
-            Some(known) if known.list.first.get().is_some() => self.wake_waiting(known, n),
-            _ => 0,
+    pub(crate) fn wake_first(&self) -> bool {
+        self.anybody().is_some_and(|known| self.wake_one(known))
+    }
+
+    fn wake_one(&self, known: &Home) -> bool {
+        known.wake_usual(self.keeps_place) || known.wake_first(self.keeps_place)
+    }
+
+    /// Wakes all who wait, in a queue in which only those stand who are pending.
+    #[inline]
+    pub(crate) fn wake_all(&self) {
+        if let Some(known) = self.anybody() {
+            self.wake_any(known);
         }
     }
 
-    fn wake_waiting(&self, known: &Home, n: usize) -> usize {
-        let is_one = n == 1 || (n > 0 && known.list.has_one());
-        if is_one && known.wake_usual(self.keeps_place) {
-            return 1;
+    fn wake_any(&self, known: &Home) {
+        debug_assert!(!self.keeps_place, "all who stand there are pending");
+        if !known.list.has_one() || !known.wake_usual(false) {
+            known.wake_all();
         }
-        known.wake(self.keeps_place, n)
+    }
+
+    /// Wakes the first `n` of them.
+    #[inline]
+    pub(crate) fn wake(&self, n: usize) {
+        match n {
+            1 => drop(self.wake_first()),
+            n if n >= self.len() => self.wake_all(),
+            n => self.wake_some(n),
+        }
+    }
+
+    #[inline(never)]
+    fn wake_some(&self, n: usize) {
+        if let Some(Home { home, list, .. }) = self.anybody() {
+            // At once: whom that wakes in turn may see to the next.
+            home.open(|state| (0..n).all(|_| state.wake_first(list, false)));
+        }
+    }
+
+    /// Most of the time nobody stands there, though some may be on their way.
+    #[inline]
+    fn anybody(&self) -> Option<&Home> {
+        let known = self.home.get();
+        known.filter(|known| known.list.first.get().is_some())
     }
 }
 
@@ -369,9 +419,14 @@ impl Home {
     }
 
     #[inline(never)]
-    fn wake(&self, keeps_place: bool, n: usize) -> usize {
+    fn wake_first(&self, keeps_place: bool) -> bool {
         self.home
-            .open(|state| state.wake(&self.list, keeps_place, n))
+            .open(|state| state.wake_first(&self.list, keeps_place))
+    }
+
+    #[inline(never)]
+    fn wake_all(&self) {
+        self.home.open(|state| state.wake_all(&self.list));
     }
 }
 
@@ -429,15 +484,18 @@ impl State {
     /// did.
     #[inline]
     fn wait_again(&mut self, home: &Home, waiter: WaiterKey) -> bool {
-        let Some(task) = self.here.task.get().filter(|_| self.here.is_calm()) else {
-            return false;
+        let previous = home.list.last.get();
+        let waits = match self.here.task.get() {
+            Some(task) if waiter == WaiterKey::own(task) && self.here.is_calm() => {
+                self.tasks[task.index()].wait_again(waiter, previous)
+            }
+            _ => false,
         };
-        let was_woken =
-            waiter == WaiterKey::own(task) && self.tasks[task.index()].take_woken(waiter).is_some();
-        if was_woken {
-            self.put_own_last(home, false, task);
+        if waits {
+            home.list.last.set(Some(waiter));
+            self.set_next(&home.list, previous, Some(waiter));
         }
-        was_woken
+        waits
     }
 
     /// Joins a queue with another waiter, unless no task of this loop is running.
@@ -486,25 +544,28 @@ impl State {
         true
     }
 
-    /// Wakes the first `n` waiters of a queue, as far as they are pending. Returns how many.
+    /// Wakes the waiter at the head of a queue, if there is one that is pending. Says whether it did.
+    fn wake_first(&mut self, list: &List, keeps_place: bool) -> bool {
+        let first = list.first.get();
+        let Some(next) = first.and_then(|first| self.wake_in_queue(first)) else {
+            return false;
+        };
+        if !keeps_place {
+            list.begin_with(next);
+        }
+        self.announce();
+        true
+    }
+
+    /// Wakes all waiters of a queue in which only those stand who are pending. They leave it together.
     #[inline]
-    pub(super) fn wake(&mut self, list: &List, keeps_place: bool, n: usize) -> usize {
-        // One that keeps its place is done then, and stands in front of the next.
-        let n = if keeps_place { n.min(1) } else { n };
+    fn wake_all(&mut self, list: &List) {
         let mut first = list.first.get();
-        let mut woken = 0;
-        while let Some(waiter) = first.filter(|_| woken < n) {
-            let Some(next) = self.wake_in_queue(waiter) else {
-                break;
-            };
-            first = next;
-            woken += 1;
+        while let Some(waiter) = first {
+            first = self.wake_in_queue(waiter).expect("it is pending");
         }
-        // Those who were woken leave their places together.
-        if woken > 0 && !keeps_place {
-            list.begin_with(first);
-        }
-        woken
+        list.begin_with(None);
+        self.announce();
     }
 
     /// Wakes a waiter in a queue, if it is pending. Returns who stands behind it.
@@ -515,7 +576,7 @@ impl State {
                 let slot = &mut self.tasks[task.index()];
                 let next = slot.own.wake()?;
                 if slot.flags.queue() {
-                    self.push_step(task);
+                    self.ready.push(Handle::Step(task));
                     return Some(next);
                 }
                 next

@@ -676,6 +676,41 @@ mod turmoil {
             Ok(())
         })
     }
+
+    /// The first waker that is called cancels the second waiter, which is notified by then, and so hands that on to the third.
+    #[test]
+    fn in_a_notification_of_two_whose_second_is_cancelled_by_the_first() -> Result<()> {
+        run(async {
+            let condition = Condition::new();
+            let waiting = |name: u32| {
+                let condition = condition.clone();
+                async move {
+                    let mut held = condition.enter().await?;
+                    let waited = held.wait().await;
+                    note(format!("{name}: {}", outcome(waited)));
+                    Ok(())
+                }
+            };
+            let _first = create_task(meddled(waiting(1)));
+            let second = create_task(waiting(2));
+            let _others = [3, 4].map(|name| create_task(waiting(name)));
+            turns(2).await?;
+            let cancelled = second.handle();
+            on_call_back(move || {
+                cancelled.cancel();
+            });
+            condition.enter().await?.notify(2)?;
+            on_call_back(|| {});
+            assert_ne!(calls(), 0, "a waker was woken");
+            turns(6).await?;
+            assert_eq!(noted(), "1: ok 2: CancelledError 3: ok");
+            assert_eq!(
+                format!("{condition:?}"),
+                "<Condition [unlocked, waiters:1]>"
+            );
+            Ok(())
+        })
+    }
 }
 
 /// Wakers of futures with no primitive behind them.
