@@ -569,7 +569,7 @@ impl State {
     }
 
     /// Wakes a waiter in a queue, if it is pending. Returns who stands behind it.
-    #[inline]
+    #[inline(always)]
     fn wake_in_queue(&mut self, waiter: WaiterKey) -> Option<Option<WaiterKey>> {
         let next = match waiter.lodging() {
             Lodging::Own(task) => {
