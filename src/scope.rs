@@ -103,9 +103,9 @@ impl State {
         if !self.here.waits_inside() || self.slot(task).youngest != Some(own) {
             return None;
         }
-        let timer = timer(self, own);
-        self.here.leave_inside();
         self.slot_mut(task).flags.set(LIMITED);
+        self.here.leave_inside();
+        let timer = timer(self, own);
         *at_index(&mut self.limits, task.index()) = Some(timer);
         Some(timer)
     }

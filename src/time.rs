@@ -519,12 +519,19 @@ struct Boundary {
     drawn: Drawn,
     /// How many requests to cancel there were when the timeout began, as far as they may be disregarded.
     others_before: i32,
-    /// The timer, until it is set: once the coroutine is pending, and not `spared`.
+    /// The timer, until it is set: once the coroutine is pending, unless that is [`Spared`](Course::Spared).
     unset: Option<Unset>,
-    /// Whether the coroutine was pending with a bare yield and nothing else, and so without a timer.
-    spared: bool,
-    /// Whether the time is over from the start.
-    at_once: bool,
+    course: Course,
+}
+
+/// What course a `wait_for` takes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Usual,
+    /// The coroutine was pending with a bare yield and nothing else, and so without a timer.
+    Spared,
+    /// The time is over from the start.
+    AtOnce,
 }
 
 /// What there is of a boundary in the loop.
@@ -562,8 +569,11 @@ impl Boundary {
                 deadline,
                 number: here.number_timer(),
             }),
-            spared: false,
-            at_once,
+            course: if at_once {
+                Course::AtOnce
+            } else {
+                Course::Usual
+            },
         }
     }
 
@@ -622,25 +632,28 @@ impl Boundary {
     /// another, or the host's clock goes on meanwhile.
     #[inline]
     fn spare(&mut self, home: &Loop, yields_before: u32, waker: &Waker) -> bool {
-        self.spared = !self.at_once
+        let spared = self.course != Course::AtOnce
             && now::yields() > yields_before
             && !home.here.waits_inside()
             && !home.here.keeps(waker)
             && !home.here.observed.get()
             && !home.clock().is_hosts()
             && home.here.forget_scope();
-        self.spared
+        if spared {
+            self.course = Course::Spared;
+        }
+        spared
     }
 
     /// The coroutine is pending: leaves it, and has a combinator's waker kept. The timer runs from the first time on.
     fn stay(&mut self, home: &Loop, cx: &mut Context<'_>) -> Verdict {
         // It has come while there was no timer: that would stand behind what is ready now.
-        let is_late = self.spared
+        let is_late = self.course == Course::Spared
             && self
                 .unset
                 .is_some_and(|unset| unset.deadline.time(home.clock().origin()) <= home.now());
         // A combinator's waker is kept with the scope.
-        let is_plain = !self.at_once && !is_late && !home.here.keeps(cx.waker());
+        let is_plain = self.course != Course::AtOnce && !is_late && !home.here.keeps(cx.waker());
         if is_plain && home.open_quietly(|state| self.stay_limited(state)) {
             return Verdict::Pending;
         }
@@ -658,7 +671,7 @@ impl Boundary {
                 return verdict;
             }
             match unset {
-                Some(_) if self.at_once => state.cancel_inside(scope),
+                Some(_) if self.course == Course::AtOnce => state.cancel_inside(scope),
                 Some(_) if is_late => {
                     let timer = state.wheel.insert_due(scope);
                     state.scope_mut(scope).timer = Some(timer);
@@ -746,7 +759,7 @@ impl Boundary {
     /// Whether the time was over from the start, and something waited all the same.
     fn is_over(&self) -> bool {
         // What was done at once is what it is.
-        self.at_once && self.unset.is_none()
+        self.course == Course::AtOnce && self.unset.is_none()
     }
 }
 

@@ -139,9 +139,10 @@ impl<T> IndexMut<usize> for Arena<T> {
 /// What a list has at an index of an arena's, for those things that few have: the list grows as far as it is needed.
 #[inline]
 pub(crate) fn at_index<T: Default>(list: &mut Vec<T>, index: usize) -> &mut T {
-    if index >= list.len() {
-        list.resize_with(index + 1, T::default);
+    if index < list.len() {
+        return &mut list[index];
     }
+    list.resize_with(index + 1, T::default);
     &mut list[index]
 }
 
