@@ -252,7 +252,6 @@ pub fn wait_for<T>(
             home: None,
             limit: match timeout.into() {
                 None => Limit::None,
-                Some(Duration::ZERO) => Limit::AtOnce,
                 Some(timeout) => Limit::Unpolled(timeout),
             },
         },
@@ -280,12 +279,10 @@ struct Limited {
 // A place of its own for the kind: see `Stage`.
 #[repr(u32)]
 enum Limit {
-    /// So long, from the first poll on, and longer than not at all.
+    /// So long, from the first poll on.
     Unpolled(Duration),
     /// For ever.
     None,
-    /// Not at all.
-    AtOnce,
     /// Until a deadline: its boundary in the task.
     Scope(Boundary),
     /// Its time is over, and asyncio takes the hops of this waiter to say so.
@@ -299,7 +296,7 @@ impl<F: Future<Output = Result<T>>, T> Future for WaitFor<F> {
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T>> {
         match self.limited.limit {
-            Limit::Unpolled(timeout) => self.poll_first(Some(timeout), cx),
+            Limit::Unpolled(timeout) if !timeout.is_zero() => self.poll_first(Some(timeout), cx),
             Limit::Scope(_) => self.poll_again(cx),
             _ => self.poll_otherwise(cx),
         }
@@ -395,7 +392,7 @@ impl<F: Future<Output = Result<T>>, T> WaitFor<F> {
                 settled.result().and(Err(Error::Timeout))
             }
             (Limit::None, _) => ready!(coroutine.expect(ENDED).poll(cx)),
-            (Limit::AtOnce, _) => return self.poll_at_once(cx),
+            (Limit::Unpolled(_), _) => return self.poll_at_once(cx),
             _ => panic!("{ENDED}"),
         };
         self.end(result)
