@@ -109,7 +109,7 @@ impl State {
     /// Tells the host, if it was left with nothing to do, that there is something.
     #[inline]
     pub(crate) fn announce(&mut self) {
-        if self.announces && !self.ready.is_empty() {
+        if self.announces {
             self.announces = false;
             self.outbox.push(Errand::Announce);
         }

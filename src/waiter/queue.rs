@@ -546,29 +546,37 @@ impl State {
 
     /// Wakes the waiter at the head of a queue, if there is one that is pending. Says whether it did.
     fn wake_first(&mut self, list: &List, keeps_place: bool) -> bool {
-        let first = list.first.get();
+        let (first, queued) = (list.first.get(), self.ready.next_turn_len());
         let Some(next) = first.and_then(|first| self.wake_in_queue(first)) else {
             return false;
         };
         if !keeps_place {
             list.begin_with(next);
         }
-        self.announce();
+        self.announce_more_than(queued);
         true
     }
 
     /// Wakes all waiters of a queue in which only those stand who are pending. They leave it together.
     #[inline]
     fn wake_all(&mut self, list: &List) {
-        let mut first = list.first.get();
+        let (mut first, queued) = (list.first.get(), self.ready.next_turn_len());
         while let Some(waiter) = first {
             first = self.wake_in_queue(waiter).expect("it is pending");
         }
         list.begin_with(None);
-        self.announce();
+        self.announce_more_than(queued);
     }
 
-    /// Wakes a waiter in a queue, if it is pending. Returns who stands behind it.
+    /// Tells the host, unless no more handles are queued than before: those who were woken may have no task any more.
+    #[inline]
+    fn announce_more_than(&mut self, queued: usize) {
+        if self.ready.next_turn_len() > queued {
+            self.announce();
+        }
+    }
+
+    /// Wakes a waiter in a queue, if it is pending, and leaves it to the caller to tell the host. Returns who stands behind it.
     #[inline(always)]
     fn wake_in_queue(&mut self, waiter: WaiterKey) -> Option<Option<WaiterKey>> {
         let next = match waiter.lodging() {
