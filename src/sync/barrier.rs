@@ -340,7 +340,7 @@ enum Stage {
 }
 
 impl Stage {
-    /// Where it stands, with its waiter there if it waits.
+    /// Its waiter, while it waits.
     fn waiter(&mut self) -> Option<&mut WaiterKey> {
         match self {
             Self::WaitsOutside(waiter) | Self::WaitsInside(_, waiter) => Some(waiter),
@@ -348,7 +348,7 @@ impl Stage {
         }
     }
 
-    /// Waits there.
+    /// Waits where it stands.
     fn wait(&mut self, waiter: WaiterKey) {
         *self = match *self {
             Self::Inside(index) => Self::WaitsInside(index, waiter),
