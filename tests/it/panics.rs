@@ -260,16 +260,18 @@ fn that_is_caught_inside_the_task_is_its_own_affair() {
     assert_eq!(trace, "true then ok bystander CancelledError other");
 }
 
-/// In its first poll, whether or not something in it waits already.
+/// In its first poll, whether nothing in it waits already, or one future, or several.
 #[test]
 fn that_is_caught_around_a_wait_for_leaves_no_limit() {
-    for waits in [false, true] {
+    for waits in 0..3 {
         let trace = trace_of(async move {
             let limited = wait_for(
                 async move {
-                    let mut wait = Event::new().wait().boxed_local();
-                    if waits {
+                    let mut begun = Vec::new();
+                    for _ in 0..waits {
+                        let mut wait = Event::new().wait().boxed_local();
                         start(&mut wait).await;
+                        begun.push(wait);
                     }
                     bug::<Result<()>>()
                 },
