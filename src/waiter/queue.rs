@@ -307,6 +307,7 @@ impl Queue {
         self.anybody().is_some_and(|known| self.wake_one(known))
     }
 
+    /// The same where somebody stands: a function of its own, since most who call that find nobody.
     fn wake_one(&self, known: &Home) -> bool {
         known.wake_usual(self.keeps_place) || known.wake_first(self.keeps_place)
     }
@@ -319,6 +320,7 @@ impl Queue {
         }
     }
 
+    /// The same where somebody stands.
     fn wake_any(&self, known: &Home) {
         debug_assert!(!self.keeps_place, "all who stand there are pending");
         if !known.list.has_one() || !known.wake_usual(false) {
