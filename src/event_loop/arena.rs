@@ -139,6 +139,7 @@ impl<T> IndexMut<usize> for Arena<T> {
 /// What a list has at an index of an arena's, for those things that few have: the list grows as far as it is needed.
 #[inline]
 pub(crate) fn at_index<T: Default>(list: &mut Vec<T>, index: usize) -> &mut T {
+    // Returned from here, so that the index is checked once.
     if index < list.len() {
         return &mut list[index];
     }

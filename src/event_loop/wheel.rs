@@ -384,6 +384,7 @@ impl<P: Copy> Wheel<P> {
     }
 
     /// Cancels a timer. One whose handle stands in the ready queue stays until the handle's turn.
+    // Always, since all but what is new is a call.
     #[inline(always)]
     pub(crate) fn cancel(&mut self, key: TimerKey) {
         match self.timers[key.index()].place.index() {

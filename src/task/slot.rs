@@ -180,6 +180,7 @@ impl Slot {
         })
     }
 
+    /// Whether that is so.
     #[inline]
     fn is_woken(&self, key: WaiterKey) -> bool {
         self.own.wake == Wake::Woken
@@ -187,7 +188,7 @@ impl Slot {
             && !self.flags.has(DONE.or(TRACED).or(LIMITED))
     }
 
-    /// Has the task's own waiter, if it was taken out so, wait again in the same queue, behind another. Says whether it does.
+    /// Has the task's own waiter, if it could be taken out so, wait again in the same queue, behind another. Says whether it does.
     #[inline]
     pub(crate) fn wait_again(&mut self, key: WaiterKey, behind: Option<WaiterKey>) -> bool {
         let waits = self.is_woken(key) && self.own.wait_again(behind);

@@ -11,7 +11,7 @@ use crate::{
     error::{Error, OTHER_LOOP},
     event_loop::{
         Handle, Loop, journal,
-        key::{Lodging, QueueKey, TaskKey, WaiterKey},
+        key::{Lodging, QueueKey, WaiterKey},
         state::State,
     },
     task::TRACED,
@@ -309,7 +309,7 @@ impl Queue {
 
     /// The same where somebody stands: a function of its own, since most who call that find nobody.
     fn wake_one(&self, known: &Home) -> bool {
-        known.wake_usual(self.keeps_place) || known.wake_first(self.keeps_place)
+        known.wake_usual(self.keeps_place) || known.wake(self.keeps_place, 1)
     }
 
     /// Wakes all who wait, in a queue in which only those stand who are pending.
@@ -331,18 +331,12 @@ impl Queue {
     /// Wakes the first `n` of them.
     #[inline]
     pub(crate) fn wake(&self, n: usize) {
-        match n {
-            1 => drop(self.wake_first()),
-            n if n >= self.len() => self.wake_all(),
-            n => self.wake_some(n),
-        }
-    }
-
-    #[inline(never)]
-    fn wake_some(&self, n: usize) {
-        if let Some(Home { home, list, .. }) = self.anybody() {
-            // At once: whom that wakes in turn may see to the next.
-            home.open(|state| (0..n).all(|_| state.wake_first(list, false)));
+        if n == 1 {
+            self.wake_first();
+        } else if n >= self.len() {
+            self.wake_all();
+        } else if let Some(known) = self.anybody() {
+            known.wake(false, n);
         }
     }
 
@@ -420,10 +414,11 @@ impl Home {
             .open_quietly(|state| state.wake_usual(&self.list, keeps_place))
     }
 
+    /// Wakes the first `n`, as far as they are pending. Says whether it were so many. At once: whoever is woken may see to the next.
     #[inline(never)]
-    fn wake_first(&self, keeps_place: bool) -> bool {
+    fn wake(&self, keeps_place: bool, n: usize) -> bool {
         self.home
-            .open(|state| state.wake_first(&self.list, keeps_place))
+            .open(|state| (0..n).all(|_| state.wake_first(&self.list, keeps_place)))
     }
 
     #[inline(never)]
@@ -454,20 +449,15 @@ impl State {
     #[inline(always)]
     fn enter_by_own(&mut self, home: &Home, keeps_place: bool) -> Option<WaiterKey> {
         let task = self.here.task.get()?;
-        match self.tasks[task.index()].youngest {
-            None => Some(self.put_own_last(home, keeps_place, task)),
-            Some(_) => None,
+        let slot = &mut self.tasks[task.index()];
+        if slot.youngest.is_some() {
+            return None;
         }
-    }
-
-    /// Puts a task's own waiter, which is free, at the end of a queue.
-    #[inline(always)]
-    fn put_own_last(&mut self, home: &Home, keeps_place: bool, task: TaskKey) -> WaiterKey {
         let key = WaiterKey::own(task);
         let previous = home.list.last.replace(Some(key));
-        self.tasks[task.index()].enter(key, home.kind(previous, keeps_place));
+        slot.enter(key, home.kind(previous, keeps_place));
         self.set_next(&home.list, previous, Some(key));
-        key
+        Some(key)
     }
 
     /// The same in a `wait_for` that is not drawn.
